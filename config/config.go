@@ -1,0 +1,211 @@
+package config
+
+import (
+	"net/netip"
+)
+
+// Config is the whole configuration file. Each package takes its own section.
+type Config struct {
+	DataDir   string     `yaml:"data_dir"`
+	TLS       TLS        `yaml:"tls"`
+	Upstreams []Upstream `yaml:"upstreams"`
+	Listeners []Listener `yaml:"listeners"`
+	Targets   []Target   `yaml:"targets"`
+	Redis     *Redis     `yaml:"redis"` // nil: limits and claims live in this process
+	Store     Store      `yaml:"store"`
+	Journal   Journal    `yaml:"journal"`
+	Mirror    Mirror     `yaml:"mirror"`
+	Outbox    Outbox     `yaml:"outbox"`
+	Limits    Limits     `yaml:"limits"`
+	Console   Console    `yaml:"console"`
+	Log       Log        `yaml:"log"`
+}
+
+// TLS names the certificate that the listeners show.
+type TLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// TLSMode says how a connection becomes encrypted.
+type TLSMode string
+
+// The TLS modes of listeners and upstreams.
+const (
+	TLSNone     TLSMode = "none"     // plain text
+	TLSStartTLS TLSMode = "starttls" // plain text that must be upgraded before a login (RFC 3207)
+	TLSImplicit TLSMode = "implicit" // TLS from the first byte (RFC 8314)
+)
+
+// Upstream is one mail provider.
+type Upstream struct {
+	Name     string   `yaml:"name"`
+	Domains  []string `yaml:"domains"` // users of these domains go here
+	Default  bool     `yaml:"default"` // users of no other upstream's domain go here
+	Provider string   `yaml:"provider"`
+	SMTP     Endpoint `yaml:"smtp"`
+	IMAP     Endpoint `yaml:"imap"`
+}
+
+// Endpoint is one service of an upstream. Where the upstream names a provider,
+// empty fields come from its preset.
+type Endpoint struct {
+	Address    string  `yaml:"address"` // host:port
+	TLS        TLSMode `yaml:"tls"`
+	CAFile     string  `yaml:"ca_file"`     // PEM; empty means the system's authorities
+	ServerName string  `yaml:"server_name"` // name in the certificate; empty means the host of Address
+	// ForwardClient says how the client's own address is handed on.
+	ForwardClient ForwardMode `yaml:"forward_client"`
+	Timeout       Duration    `yaml:"timeout"` // of connect, TLS and greeting together
+}
+
+// ForwardMode says how an upstream that trusts us learns the client's address.
+type ForwardMode string
+
+// The ways to hand on the client's address.
+const (
+	ForwardNone    ForwardMode = "none"
+	ForwardXCLIENT ForwardMode = "xclient" // Postfix XCLIENT, SMTP only
+	ForwardPROXY   ForwardMode = "proxy"   // PROXY protocol version 2
+)
+
+// Listener is one address that the gateway accepts connections on.
+type Listener struct {
+	Protocol string       `yaml:"protocol"` // smtp
+	Address  string       `yaml:"address"`  // host:port; an empty host means all addresses
+	TLS      TLSMode      `yaml:"tls"`
+	Mode     ListenerMode `yaml:"mode"`
+	// Upstream fixes the upstream; empty means by the user's domain.
+	Upstream string `yaml:"upstream"`
+	// ProxyProtocolFrom are the networks whose connections begin with a PROXY protocol header.
+	ProxyProtocolFrom []netip.Prefix `yaml:"proxy_protocol_from"`
+	// Networks may use a relay or queue listener without a client certificate.
+	Networks     []netip.Prefix `yaml:"networks"`
+	ClientCAFile string         `yaml:"client_ca_file"` // clients with a certificate of these authorities may relay
+	// User and Password are the fixed identity of a relay or queue listener at the upstream.
+	User     string `yaml:"user"`
+	Password Secret `yaml:"password"`
+	// AllowPlaintextAuth offers AUTH before TLS. For tests and loopback only.
+	AllowPlaintextAuth bool       `yaml:"allow_plaintext_auth"`
+	BareLF             BareLFMode `yaml:"bare_lf"`
+	Hostname           string     `yaml:"hostname"` // in the greeting; empty means the machine's name
+}
+
+// ListenerMode says whose mail a listener takes.
+type ListenerMode string
+
+// The modes of a listener.
+const (
+	ModeProxy ListenerMode = "proxy" // people's mail: their own login, cut-through
+	ModeRelay ListenerMode = "relay" // machines' mail: fixed identity, cut-through
+	ModeQueue ListenerMode = "queue" // machines' mail: accepted durably, delivered by the outbox
+)
+
+// BareLFMode says what becomes of a bare LF inside DATA (RFC 5321, 2.3.8).
+type BareLFMode string
+
+// The treatments of a bare LF.
+const (
+	BareLFNormalize BareLFMode = "normalize" // becomes CRLF, as Postfix does by default
+	BareLFRefuse    BareLFMode = "refuse"    // the message is refused with 550
+)
+
+// Target is one CRM connection. Name and Type are common to all; the rest of
+// the section belongs to the connector, which reads it with Decode.
+type Target struct {
+	Name string
+	Type string
+	Section
+}
+
+// Redis is the connection for claims and limits.
+type Redis struct {
+	Address  string `yaml:"address"` // host:port
+	User     string `yaml:"user"`
+	Password Secret `yaml:"password"`
+	DB       int    `yaml:"db"`
+	TLS      bool   `yaml:"tls"`
+	CAFile   string `yaml:"ca_file"`
+	Prefix   string `yaml:"prefix"` // of every key
+}
+
+// Store is the database: "sqlite" (a file in data_dir) or postgres://…
+type Store struct {
+	URL Secret `yaml:"url"` // a secret, because it may hold a password
+}
+
+// Journal is the durable log.
+type Journal struct {
+	OnFailure FailureMode `yaml:"on_failure"`
+	Sync      SyncMode    `yaml:"sync"`
+	// UnconfirmedAfter is how long a sealed entry waits for its verdict before it is
+	// mirrored with a mark. Above the time an upstream may take to answer (RFC 5321, 4.5.3.2.6: 10 min).
+	UnconfirmedAfter Duration `yaml:"unconfirmed_after"`
+	SegmentBytes     Bytes    `yaml:"segment_bytes"`
+	KeyFile          string   `yaml:"key_file"` // master key; empty means data_dir/master.key
+}
+
+// FailureMode says what happens to a mail whose copy cannot be stored.
+type FailureMode string
+
+// The failure modes of the journal.
+const (
+	FailureDeliver FailureMode = "deliver" // the mail goes on; the gap is counted
+	FailureDefer   FailureMode = "defer"   // the client gets 451 and nothing is sent
+)
+
+// SyncMode says when a copy must be on disk.
+type SyncMode string
+
+// The sync modes of the journal.
+const (
+	SyncAlways     SyncMode = "always"     // before the final dot goes to the upstream
+	SyncBackground SyncMode = "background" // soon after; a power cut may cost the last moments
+)
+
+// Mirror says what is written to targets.
+type Mirror struct {
+	InternalDomains []string      `yaml:"internal_domains"` // besides the domains of the upstreams
+	Unmatched       UnmatchedMode `yaml:"unmatched"`
+	Workers         int           `yaml:"workers"`      // parallel deliveries per target
+	MaxAttempts     int           `yaml:"max_attempts"` // before a delivery becomes a dead letter
+}
+
+// UnmatchedMode says what happens to a correspondent that the CRM does not know.
+type UnmatchedMode string
+
+// The treatments of unknown correspondents.
+const (
+	UnmatchedCreate UnmatchedMode = "create" // as a contact
+	UnmatchedSkip   UnmatchedMode = "skip"   // the activity is logged without a contact
+)
+
+// Outbox is the delivery of queued mail.
+type Outbox struct {
+	Workers    int      `yaml:"workers"`
+	ExpireIn   Duration `yaml:"expire_in"`  // a message not delivered by then bounces
+	WarnIn     Duration `yaml:"warn_in"`    // the sender is told of the delay then; zero means never
+	Postmaster string   `yaml:"postmaster"` // From of bounces; empty means MAILER-DAEMON at the listener's hostname
+}
+
+// Limits protect the upstream and ourselves. Zero means no limit.
+type Limits struct {
+	LoginPerMinute    int   `yaml:"login_per_minute"`    // failed logins per address and per user
+	MessagesPerHour   int   `yaml:"messages_per_hour"`   // per user
+	RecipientsPerHour int   `yaml:"recipients_per_hour"` // per user
+	ConnectionsPerIP  int   `yaml:"connections_per_ip"`
+	Connections       int   `yaml:"connections"` // in all
+	MessageBytes      Bytes `yaml:"message_bytes"`
+	Recipients        int   `yaml:"recipients"` // per message
+}
+
+// Console is the address of metrics, health and the API.
+type Console struct {
+	Address string `yaml:"address"`
+}
+
+// Log is how the gateway logs.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // json, ecs, text
+}
