@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"heliograph/config"
+)
+
+// Conn is one accepted connection. The embedded net.Conn is the plain TCP
+// connection or, after the handshake, the *tls.Conn over it. It belongs to the
+// handler's goroutine; only the server may close the TCP connection below it
+// from elsewhere.
+type Conn struct {
+	net.Conn
+	// ID names the session in logs, and in replies that send a user to the logs.
+	ID string
+	// Listener is the listener that the client came in by.
+	Listener *config.Listener
+
+	tcp       *net.TCPConn
+	client    netip.AddrPort
+	tlsConfig *tls.Config // of the time of accepting; nil if the listener has no TLS
+	timeout   time.Duration
+	failed    func(error) // counts a failed handshake
+}
+
+// Client returns the address of the mail program: what the PROXY header said
+// where one was read, otherwise the peer of the TCP connection. An IPv4 address
+// is never in its IPv6-mapped form.
+func (c *Conn) Client() netip.AddrPort { return c.client }
+
+// TCP returns the TCP connection below any TLS. No byte behind the PROXY header
+// has been read from it, so before TLS it may be read directly.
+func (c *Conn) TCP() *net.TCPConn { return c.tcp }
+
+// errNoTLS and errTwice are mistakes of the handler, not of the peer.
+var (
+	errNoTLS = errors.New("start TLS: no certificate is configured")
+	errTwice = errors.New("start TLS: the connection is encrypted already")
+)
+
+// CanStartTLS reports whether StartTLS has a certificate to show and TLS is not
+// in use yet.
+func (c *Conn) CanStartTLS() bool { return c.tlsConfig != nil && c.TLSState() == nil }
+
+// StartTLS makes the server's side of a TLS handshake and puts the encrypted
+// connection in the place of c.Conn. It ends with an error when ctx ends or the
+// client takes longer than the server's handshake timeout; the connection is of
+// no use then. Bytes that the client sent behind its STARTTLS command and that
+// the handler has buffered must be thrown away (RFC 3207, 4.2): they were sent
+// in the clear and may be an attacker's.
+func (c *Conn) StartTLS(ctx context.Context) error {
+	if c.tlsConfig == nil {
+		return errNoTLS
+	}
+	if c.TLSState() != nil {
+		return errTwice
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errHandshakeTimeout)
+	defer cancel()
+	encrypted := tls.Server(c.tcp, c.tlsConfig)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		c.failed(err)
+		return fmt.Errorf("TLS handshake with client: %w", err)
+	}
+	c.Conn = encrypted
+	return nil
+}
+
+// TLSState returns the state of the encryption towards the client, nil for a
+// plain connection.
+func (c *Conn) TLSState() *tls.ConnectionState {
+	encrypted, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := encrypted.ConnectionState()
+	return &state
+}
+
+// SNI returns the server name that the client asked for in its TLS handshake
+// (RFC 6066, 3), empty if there was none.
+func (c *Conn) SNI() string {
+	if state := c.TLSState(); state != nil {
+		return state.ServerName
+	}
+	return ""
+}
+
+// ClientCertificate returns the certificate that the client proved to hold and
+// that one of the listener's client authorities issued, nil if there is none.
+func (c *Conn) ClientCertificate() *x509.Certificate {
+	state := c.TLSState()
+	if state == nil || len(state.VerifiedChains) == 0 || len(state.VerifiedChains[0]) == 0 {
+		return nil
+	}
+	return state.VerifiedChains[0][0]
+}
