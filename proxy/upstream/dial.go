@@ -1,0 +1,122 @@
+package upstream
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"heliograph/config"
+)
+
+// Client is what the upstream is told of the downstream, as far as it trusts us.
+type Client struct {
+	Addr  netip.AddrPort // the client; invalid where we speak for ourselves
+	Local netip.AddrPort // where the client reached us; may be invalid
+	Helo  string         // name in the client's EHLO; ours is used where empty or unfit
+	// Login is the account that the client has proved to us. It stays empty where
+	// the login is still to be relayed: XCLIENT LOGIN= would make it true.
+	Login string
+	Proto string // ESMTP or SMTP; empty is ESMTP
+	TLS   bool   // the client's connection is encrypted
+}
+
+// session is a connection on its way up. Its buffer is the only one on it.
+type session struct {
+	u    *Upstream
+	e    *endpoint
+	conn net.Conn
+	br   *bufio.Reader
+}
+
+// connect dials an endpoint and gets as far as the protocol's first byte: TCP
+// (both address families, RFC 8305), PROXY header, implicit TLS. The caller
+// closes the connection on any later error.
+func (u *Upstream) connect(ctx context.Context, e *endpoint, c Client) (*session, error) {
+	conn, err := e.dialer.DialContext(ctx, "tcp", e.cfg.Address)
+	if err != nil {
+		return nil, u.broken(ctx, e, "connect", err)
+	}
+	s := &session{u: u, e: e, conn: conn}
+	if err := s.begin(ctx, c); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) begin(ctx context.Context, c Client) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := s.conn.SetDeadline(deadline); err != nil {
+			return s.u.broken(ctx, s.e, "connect", err)
+		}
+	}
+	if s.e.cfg.ForwardClient == config.ForwardPROXY {
+		if err := writeHeader(s.conn, c); err != nil {
+			return s.u.broken(ctx, s.e, "send PROXY header", err)
+		}
+	}
+	s.br = bufio.NewReader(s.conn)
+	if s.e.cfg.TLS == config.TLSImplicit {
+		return s.handshake(ctx)
+	}
+	return nil
+}
+
+// writeHeader sends a PROXY header of version 2. Where we speak for no client it
+// says LOCAL: a server that wants the header wants it on each connection.
+func writeHeader(conn net.Conn, c Client) error {
+	h := &proxyproto.Header{Version: 2, Command: proxyproto.LOCAL, TransportProtocol: proxyproto.UNSPEC}
+	if c.Addr.IsValid() {
+		local := conn.RemoteAddr()
+		if c.Local.IsValid() {
+			local = net.TCPAddrFromAddrPort(c.Local)
+		}
+		h = proxyproto.HeaderProxyFromAddrs(2, net.TCPAddrFromAddrPort(c.Addr), local)
+	}
+	_, err := h.WriteTo(conn)
+	return err
+}
+
+// handshake makes the connection a TLS one. Nothing may be in the buffer.
+func (s *session) handshake(ctx context.Context) error {
+	encrypted := tls.Client(s.conn, s.e.tls)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		out := s.u.broken(ctx, s.e, "TLS handshake", err)
+		if out.Class == ClassNetwork {
+			out.Class = classifyHandshake(err)
+		}
+		return out
+	}
+	s.u.metrics.resumed(s.u.cfg.Name, s.e.protocol, encrypted.ConnectionState().DidResume)
+	s.conn = encrypted
+	s.br.Reset(encrypted)
+	return nil
+}
+
+// broken makes an *Error of an error of the connection.
+func (u *Upstream) broken(ctx context.Context, e *endpoint, doing string, err error) *Error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return u.fail(e, classify(err), fmt.Errorf("%s: %w", doing, err))
+}
+
+// guard bounds an attempt by the endpoint's time-out, and makes the end of ctx
+// interrupt reads and writes of the connection. done must be called; it makes
+// the connection free of deadlines again.
+func guard(ctx context.Context, conn net.Conn) (done func() error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return func() error {
+		if !stop() {
+			return context.Cause(ctx)
+		}
+		return conn.SetDeadline(time.Time{})
+	}
+}

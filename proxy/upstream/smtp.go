@@ -1,0 +1,317 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"heliograph/config"
+)
+
+// SMTPConn is a connection to an upstream that is past greeting, TLS and EHLO.
+// The next byte that the server sends is unread: a front may put its own buffer
+// on it, after the bytes in Buffered.
+type SMTPConn struct {
+	net.Conn
+	Ext      Extensions
+	Greeting string // text of the server's greeting
+	Buffered []byte // bytes that the server sent unasked; normally empty
+
+	key  poolKey // of DialAuthenticated; zero otherwise
+	idle *time.Timer
+}
+
+// TLSState returns the state of the encryption towards the upstream, nil for a
+// plain connection.
+func (c *SMTPConn) TLSState() *tls.ConnectionState {
+	encrypted, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := encrypted.ConnectionState()
+	return &state
+}
+
+// maxHelo bounds the name that a client may give for EHLO: the longest domain
+// is 255 octets (RFC 5321, 4.5.3.1.2).
+const maxHelo = 255
+
+// DialSMTP opens a connection and brings it to where a transaction or AUTH may
+// begin. Errors are of type *Error. The time-out of the upstream's section
+// bounds it all; on the connection that is returned there is no deadline.
+func (u *Upstream) DialSMTP(ctx context.Context, c Client) (*SMTPConn, error) {
+	start := u.router.now()
+	conn, err := u.dialSMTP(ctx, c)
+	u.metrics.dialled(u.cfg.Name, "smtp", u.router.now().Sub(start), err)
+	return conn, err
+}
+
+func (u *Upstream) dialSMTP(ctx context.Context, c Client) (*SMTPConn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, u.smtp.timeout, errTimeout)
+	defer cancel()
+	s, err := u.connect(ctx, &u.smtp, c)
+	if err != nil {
+		return nil, err
+	}
+	done := guard(ctx, s.conn)
+	conn, err := s.open(ctx, c)
+	if err == nil {
+		if late := done(); late != nil {
+			err = u.broken(ctx, &u.smtp, "open", late)
+		}
+	} else {
+		_ = done() // the connection ends here anyway
+	}
+	if err != nil {
+		_ = s.conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// open speaks SMTP up to the point where a transaction may begin.
+func (s *session) open(ctx context.Context, c Client) (*SMTPConn, error) {
+	conn := &SMTPConn{}
+	greeting, err := s.greeting(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn.Greeting = greeting
+	helo := c.Helo
+	if !validHelo(helo) {
+		helo = s.u.router.hostname
+	}
+	ext, esmtp, err := s.hello(ctx, helo)
+	if err != nil {
+		return nil, err
+	}
+	if s.e.cfg.TLS == config.TLSStartTLS {
+		if err := s.startTLS(ctx, ext); err != nil {
+			return nil, err
+		}
+		// What was said in the clear is forgotten (RFC 3207, 4.2).
+		if ext, esmtp, err = s.hello(ctx, helo); err != nil {
+			return nil, err
+		}
+	}
+	told := false
+	if s.e.cfg.ForwardClient == config.ForwardXCLIENT && c.Addr.IsValid() {
+		if told, err = s.xclient(ctx, c, ext); err != nil {
+			return nil, err
+		}
+	}
+	if told {
+		// XCLIENT takes the session back to its greeting.
+		if conn.Greeting, err = s.greeting(ctx); err != nil {
+			return nil, err
+		}
+		if ext, esmtp, err = s.hello(ctx, helo); err != nil {
+			return nil, err
+		}
+	}
+	if esmtp && s.e.cfg.ForwardClient != config.ForwardXCLIENT && s.e.cfg.ForwardClient != config.ForwardPROXY {
+		s.u.caps.learnt(ext, s.u.router.now())
+	}
+	conn.Conn, conn.Ext = s.conn, ext
+	if n := s.br.Buffered(); n > 0 {
+		conn.Buffered, _ = s.br.Peek(n)
+		conn.Buffered = append([]byte(nil), conn.Buffered...)
+	}
+	return conn, nil
+}
+
+func (s *session) greeting(ctx context.Context) (string, error) {
+	reply, err := s.read(ctx, "read greeting")
+	if err != nil {
+		return "", err
+	}
+	if reply.Code != 220 {
+		return "", s.u.refusedBy(s.e, reply, "the connection")
+	}
+	return reply.Text(), nil
+}
+
+// hello says EHLO, or HELO to a server that does not know EHLO
+// (RFC 5321, 4.1.4); esmtp tells which.
+func (s *session) hello(ctx context.Context, name string) (ext Extensions, esmtp bool, err error) {
+	reply, err := s.command(ctx, "EHLO "+name)
+	if err != nil {
+		return Extensions{}, false, err
+	}
+	if reply.Code == 250 {
+		return extensionsOf(reply), true, nil
+	}
+	if !reply.Permanent() {
+		return Extensions{}, false, s.u.refusedBy(s.e, reply, "EHLO")
+	}
+	if reply, err = s.command(ctx, "HELO "+name); err != nil {
+		return Extensions{}, false, err
+	}
+	if reply.Code != 250 {
+		return Extensions{}, false, s.u.refusedBy(s.e, reply, "HELO")
+	}
+	return Extensions{Domain: extensionsOf(reply).Domain}, false, nil
+}
+
+// startTLS upgrades the connection or fails; there is no third way.
+func (s *session) startTLS(ctx context.Context, ext Extensions) error {
+	if !ext.Has("STARTTLS") {
+		return s.u.fail(s.e, ClassTLS, errNoSTARTTLS)
+	}
+	reply, err := s.command(ctx, "STARTTLS")
+	if err != nil {
+		return err
+	}
+	if reply.Code != 220 {
+		out := s.u.fail(s.e, ClassTLS, errors.New("STARTTLS was refused"))
+		// The client did not ask for TLS to the upstream: a 5xx is not for its mail.
+		if reply.Temporary() {
+			out.Reply = &reply
+		}
+		return out
+	}
+	if s.br.Buffered() > 0 {
+		return s.u.fail(s.e, ClassTLS, errInjection)
+	}
+	return s.handshake(ctx)
+}
+
+// command sends one line and reads its reply.
+func (s *session) command(ctx context.Context, line string) (Reply, error) {
+	verb, _, _ := strings.Cut(line, " ")
+	if _, err := io.WriteString(s.conn, line+"\r\n"); err != nil {
+		return Reply{}, s.u.broken(ctx, s.e, "send "+verb, err)
+	}
+	return s.read(ctx, verb)
+}
+
+func (s *session) read(ctx context.Context, doing string) (Reply, error) {
+	reply, err := ReadReply(s.br)
+	if err != nil {
+		return Reply{}, s.u.broken(ctx, s.e, doing, err)
+	}
+	return reply, nil
+}
+
+// validHelo reports whether a client's name may be repeated in a command line.
+func validHelo(name string) bool {
+	if name == "" || len(name) > maxHelo {
+		return false
+	}
+	for i := range len(name) {
+		if name[i] <= ' ' || name[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// xclient tells the upstream who the client is, if it offers XCLIENT
+// (Postfix XCLIENT_README), and reports whether a new greeting follows. A
+// refusal costs the upstream that knowledge, not the mail.
+func (s *session) xclient(ctx context.Context, c Client, ext Extensions) (told bool, err error) {
+	offered, ok := ext.Param("XCLIENT")
+	if !ok {
+		s.u.log.Warn("XCLIENT is configured but not offered", "address", s.e.cfg.Address)
+		return false, nil
+	}
+	line := xclientLine(c, strings.Fields(strings.ToUpper(offered)))
+	if line == "" {
+		return false, nil
+	}
+	if _, err := io.WriteString(s.conn, line+"\r\n"); err != nil {
+		return false, s.u.broken(ctx, s.e, "send XCLIENT", err)
+	}
+	// The answer is a new greeting; it is read where greetings are read, unless
+	// it is a refusal of XCLIENT itself.
+	head, err := s.br.Peek(3)
+	if err != nil {
+		return false, s.u.broken(ctx, s.e, "XCLIENT", err)
+	}
+	switch string(head) {
+	case "501", "502", "503", "550":
+		reply, err := s.read(ctx, "XCLIENT")
+		if err != nil {
+			return false, err
+		}
+		s.u.log.Warn("XCLIENT was refused", "address", s.e.cfg.Address, "code", reply.Code)
+		return false, nil
+	}
+	return true, nil
+}
+
+// maxXCLIENT is the longest XCLIENT line that servers must take.
+const maxXCLIENT = 512 - 2
+
+// xclientLine builds the command from the attributes that the server names;
+// empty if none is of use.
+func xclientLine(c Client, offered []string) string {
+	addr := c.Addr.Addr().Unmap().WithZone("")
+	values := map[string]string{
+		// Without it the server would show our own name beside the client's address.
+		"NAME":  "[UNAVAILABLE]",
+		"ADDR":  xclientAddr(addr.Is6(), addr.String()),
+		"PORT":  fmt.Sprint(c.Addr.Port()),
+		"PROTO": "ESMTP",
+	}
+	if strings.EqualFold(c.Proto, "SMTP") {
+		values["PROTO"] = "SMTP"
+	}
+	if validHelo(c.Helo) {
+		values["HELO"] = xtext(c.Helo)
+	}
+	if c.Login != "" {
+		values["LOGIN"] = xtext(c.Login)
+	}
+	if c.Local.IsValid() {
+		local := c.Local.Addr().Unmap().WithZone("")
+		values["DESTADDR"] = xclientAddr(local.Is6(), local.String())
+		values["DESTPORT"] = fmt.Sprint(c.Local.Port())
+	}
+	line := "XCLIENT"
+	for _, name := range []string{"ADDR", "PORT", "NAME", "PROTO", "LOGIN", "DESTADDR", "DESTPORT", "HELO"} {
+		more := " " + name + "=" + values[name]
+		if values[name] == "" || !contains(offered, name) || len(line)+len(more) > maxXCLIENT {
+			continue
+		}
+		line += more
+	}
+	if line == "XCLIENT" {
+		return ""
+	}
+	return line
+}
+
+func contains(list []string, s string) bool {
+	for _, e := range list {
+		if e == s {
+			return true
+		}
+	}
+	return false
+}
+
+func xclientAddr(is6 bool, addr string) string {
+	if is6 {
+		return "IPV6:" + addr
+	}
+	return addr
+}
+
+// xtext encodes a value as RFC 3461, 4 wants.
+func xtext(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c < '!' || c > '~' || c == '+' || c == '=' {
+			fmt.Fprintf(&b, "+%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
