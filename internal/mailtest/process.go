@@ -132,7 +132,7 @@ func (p *process) await(t testing.TB, ready func() error) {
 	err := poll(t.Context(), startTimeout, func() error {
 		select {
 		case <-p.done:
-			return fatal{fmt.Errorf("it ended: %v", p.err)}
+			return fatal{errors.Join(errors.New("it ended"), p.err)}
 		default:
 			return ready()
 		}
@@ -211,7 +211,8 @@ func dir(t testing.TB) string {
 			t.Errorf("remove %s: %v", d, err)
 		}
 	})
-	if err := os.Chmod(d, 0o755); err != nil { //nolint:gosec // other users must pass through
+	// Servers that change their user must pass through.
+	if err := os.Chmod(d, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return d
