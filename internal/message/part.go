@@ -1,0 +1,297 @@
+package message
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"path"
+	"strings"
+	"unicode/utf8"
+)
+
+// entity is what a part's header says of its content.
+type entity struct {
+	mediaType   string
+	params      map[string]string
+	disposition string
+	name        string
+	cte         string
+	contentID   string
+}
+
+// describe reads the header of a part. A Content-Type that is none is what RFC 2045, 5.2
+// makes of a missing one, unless the part is a file.
+func (p *parser) describe(h *header, at part) entity {
+	var e entity
+	var dparams map[string]string
+	e.mediaType, e.params = p.parameters(h.raw("content-type"))
+	e.disposition, dparams = p.parameters(h.raw("content-disposition"))
+	e.cte = h.ascii("content-transfer-encoding")
+	if ids := messageIDs(h.ascii("content-id"), 1); len(ids) > 0 {
+		e.contentID = ids[0]
+	}
+	if e.name = fileName(dparams["filename"]); e.name == "" {
+		e.name = fileName(e.params["name"])
+	}
+	if major, minor, ok := strings.Cut(e.mediaType, "/"); !ok || major == "" || minor == "" || strings.ContainsAny(e.mediaType, " \t,=\"") {
+		switch {
+		case strings.HasPrefix(e.mediaType, "multipart") && e.params["boundary"] != "":
+			e.mediaType = "multipart/mixed"
+		case e.name != "" || e.disposition == "attachment":
+			e.mediaType = "application/octet-stream"
+		case strings.HasPrefix(e.mediaType, "html"):
+			e.mediaType = "text/html"
+		default:
+			e.mediaType = "text/plain"
+		}
+	}
+	if len(e.mediaType) > 127 { // RFC 6838, 4.2
+		e.mediaType = "application/octet-stream"
+	}
+	if at.parent == "multipart/report" && e.mediaType == "message/delivery-status" {
+		p.report = "delivery-status"
+	}
+	return e
+}
+
+// shown tells whether the part is text to read and not a file. A name alone makes a
+// file of it, unless it is the first part, where some programs name the text itself.
+func (e entity) shown(leafSeen bool) bool {
+	if e.mediaType != "text/plain" && e.mediaType != "text/html" || e.disposition == "attachment" {
+		return false
+	}
+	return e.name == "" || !leafSeen && e.disposition == ""
+}
+
+// maxFileName in runes; file systems and CRMs take 255 octets or characters.
+const maxFileName = 200
+
+// fileName keeps the last element of a path and no control characters.
+func fileName(s string) string {
+	s = oneLine(s)
+	if i := strings.LastIndexAny(s, `/\`); i >= 0 {
+		s = s[i+1:]
+	}
+	s = strings.Trim(s, " .")
+	if n := utf8.RuneCountInString(s); n > maxFileName {
+		r := []rune(s)
+		ext := []rune(path.Ext(s))
+		if len(ext) > 20 {
+			ext = nil
+		}
+		s = string(r[:maxFileName-len(ext)-1]) + "…" + string(ext)
+	}
+	return s
+}
+
+// content is what a part shows to a person.
+type content struct {
+	text  string // plain text, or the text of the HTML
+	html  string // raw, not sanitised
+	plain bool   // text was written as such
+}
+
+// textPart reads a text to be shown.
+func (p *parser) textPart(e entity) (stop, content) {
+	isHTML := e.mediaType == "text/html"
+	room := &p.plainRoom
+	if isHTML {
+		room = &p.htmlRoom
+	}
+	buf := &boundedBuffer{room: room}
+	st := p.decoded(e, buf)
+	p.flagUnless(!buf.cut, FlagTruncated)
+	raw := buf.bytes()
+	charset := e.params["charset"]
+	if charset == "" && isHTML {
+		charset = metaCharset(raw)
+	}
+	text, sure := decode(charset, raw)
+	p.flagUnless(sure, FlagCharset)
+	if !isHTML {
+		text = unflow(text, e.params)
+		p.shown = append(p.shown, shownText{"text", squeeze(text)})
+		return st, content{text: tidy(text), plain: true}
+	}
+	visible := textOfHTML(text, 2*p.o.MaxText)
+	p.shown = append(p.shown, shownText{"html", squeeze(visible)})
+	return st, content{text: visible, html: text}
+}
+
+// decoded pushes the part through its transfer decoder into w.
+func (p *parser) decoded(e entity, w io.Writer) stop {
+	d, known := newDecoder(e.cte, w)
+	p.flagUnless(known, FlagEncoding)
+	st := p.copyPart(d)
+	broken, err := d.Close()
+	if err != nil && p.err == nil {
+		p.err = err
+		p.in.err = err
+	}
+	p.flagUnless(!broken, FlagEncoding)
+	return st
+}
+
+// attachment hashes a file and forgets its bytes.
+func (p *parser) attachment(e entity, at part) stop {
+	index := len(p.attachments)
+	s := &fileSink{sum: sha256.New()}
+	if strings.HasPrefix(e.mediaType, "text/") || strings.HasPrefix(e.mediaType, "message/") {
+		s.lineSum = &lineHash{h: sha256.New()}
+	}
+	if index == p.want {
+		s.out = p.wantOut
+	}
+	st := p.decoded(e, s)
+	a := Attachment{
+		Name: e.name, Type: e.mediaType, Size: s.size, SHA256: hex.EncodeToString(s.sum.Sum(nil)), Part: at.path, ContentID: e.contentID,
+		Inline: e.disposition == "inline" || e.disposition == "" && e.contentID != "" && at.parent == "multipart/related",
+	}
+	a.canonical = a.SHA256
+	if s.lineSum != nil {
+		a.canonical = s.lineSum.sum()
+	}
+	if a.Name == "" {
+		a.Name = p.nameFor(e, s.head, index)
+	}
+	p.attachments = append(p.attachments, a)
+	return st
+}
+
+// extensions are of the types that mail carries without a name.
+var extensions = map[string]string{
+	"text/plain": ".txt", "text/html": ".html", "text/calendar": ".ics", "text/csv": ".csv", "text/vcard": ".vcf", "text/x-vcard": ".vcf",
+	"image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "image/webp": ".webp", "image/svg+xml": ".svg", "image/bmp": ".bmp",
+	"application/pdf": ".pdf", "application/zip": ".zip", "application/json": ".json", "application/pgp-signature": ".asc",
+	"application/pkcs7-signature": ".p7s", "application/x-pkcs7-signature": ".p7s", "application/pkcs7-mime": ".p7m", "application/ms-tnef": ".dat",
+	"message/disposition-notification": ".txt", "text/rfc822-headers": ".txt",
+}
+
+// nameFor gives a file without a name one that people can open.
+func (p *parser) nameFor(e entity, head []byte, index int) string {
+	switch e.mediaType {
+	case "message/rfc822", "message/global":
+		inner := newParser(bytes.NewReader(head), p.o)
+		h := inner.topHeader()
+		if name := strings.Map(noSlash, inner.unstructured(h, "subject")); name != "" {
+			return fileName(name + ".eml")
+		}
+		return fmt.Sprintf("message-%d.eml", index+1)
+	case "message/delivery-status":
+		return "delivery-status.txt"
+	case "text/calendar":
+		return "invite.ics"
+	}
+	ext := extensions[e.mediaType]
+	if ext == "" {
+		ext = ".bin"
+	}
+	return fmt.Sprintf("attachment-%d%s", index+1, ext)
+}
+
+func noSlash(r rune) rune {
+	if strings.ContainsRune(`/\:*?"<>|`, r) {
+		return '_'
+	}
+	return r
+}
+
+// fileSink takes the decoded bytes of a file.
+type fileSink struct {
+	sum     hash.Hash
+	lineSum *lineHash // nil: exact bytes count
+	size    int64
+	head    []byte
+	out     io.Writer // nil: nobody wants the bytes
+}
+
+// headBytes are kept of each file, to name a nested message after its subject.
+const headBytes = 8 << 10
+
+func (s *fileSink) Write(b []byte) (int, error) {
+	s.size += int64(len(b))
+	s.sum.Write(b)
+	if s.lineSum != nil {
+		s.lineSum.write(b)
+		if n := headBytes - len(s.head); n > 0 {
+			s.head = append(s.head, b[:min(n, len(b))]...)
+		}
+	}
+	if s.out != nil {
+		if _, err := s.out.Write(b); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+// lineHash is blind to CR and to blanks before a line end, which relays change.
+type lineHash struct {
+	h     hash.Hash
+	blank []byte // blanks that may end the line
+}
+
+func (l *lineHash) write(b []byte) {
+	for len(b) > 0 {
+		n := bytes.IndexAny(b, "\r\n \t")
+		if n < 0 {
+			n = len(b)
+		}
+		if n > 0 {
+			l.flush()
+			l.h.Write(b[:n])
+			b = b[n:]
+			continue
+		}
+		switch b[0] {
+		case '\n':
+			l.blank = append(l.blank[:0], '\n')
+			l.flush()
+		case ' ', '\t':
+			if len(l.blank) >= maxHeldQP {
+				l.flush()
+			}
+			l.blank = append(l.blank, b[0])
+		}
+		b = b[1:]
+	}
+}
+
+func (l *lineHash) flush() {
+	l.h.Write(l.blank)
+	l.blank = l.blank[:0]
+}
+
+func (l *lineHash) sum() string { return hex.EncodeToString(l.h.Sum(nil)) }
+
+// boundedBuffer keeps what fits in room, which it shares with others, and cuts the
+// rest at a line end.
+type boundedBuffer struct {
+	room *int
+	buf  bytes.Buffer
+	cut  bool
+}
+
+func (b *boundedBuffer) Write(in []byte) (int, error) {
+	n := min(len(in), *b.room)
+	if b.cut {
+		n = 0
+	}
+	b.buf.Write(in[:n])
+	*b.room -= n
+	b.cut = b.cut || n < len(in)
+	return len(in), nil
+}
+
+func (b *boundedBuffer) bytes() []byte {
+	all := b.buf.Bytes()
+	if b.cut { // not in the middle of a character
+		if i := bytes.LastIndexByte(all, '\n'); i > 0 {
+			all = all[:i+1]
+		}
+	}
+	return all
+}

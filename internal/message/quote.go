@@ -1,0 +1,142 @@
+package message
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// Lines that begin a quoted message whose own lines carry no mark: everything behind
+// belongs to it.
+var cutLines = regexp.MustCompile(`(?i)^\s*(` + strings.Join([]string{
+	`-{3,}\s*(original message|original appointment|reply message|ursprüngliche nachricht|message d'origine|mensaje original)\s*-{3,}`,
+	`-{2,}\s*(原始邮件|原始郵件|原邮件|回复的原邮件|原邮件信息|original|original email)\s*-{2,}`,
+	`-{3,}\s*(回复的邮件|回复邮件|replied message|转发的邮件)\s*-{3,}`,
+}, "|") + `)\s*$`)
+
+// Lines by which a reply introduces what it quotes.
+var introLines = regexp.MustCompile(`(?i)^\s*(` + strings.Join([]string{
+	`on\s.{5,250}\swrote\s*[:：]`,
+	`at\s\d{4}-\d{1,2}-\d{1,2}.{3,200}\swrote\s*[:：]`,
+	`am\s.{5,250}\sschrieb\s.{0,120}[:：]`,
+	`le\s.{5,250}\sa écrit\s*[:：]`,
+	`el\s.{5,250}\sescribió\s*[:：]`,
+	`.{0,120}\d{4}\s*[-/年.]\s*\d{1,2}.{0,160}写道\s*[:：]?`,
+	`.{0,120}\d{4}\s*[-/年.]\s*\d{1,2}.{0,160}寫道\s*[:：]?`,
+	`在\s?.{3,250}写道\s*[:：]?`,
+	`在\s?.{3,250}寫道\s*[:：]?`,
+}, "|") + `)\s*$`)
+
+// headerBlock are the fields of a quoted header, as Outlook, Foxmail and QQ show them.
+var headerBlock = regexp.MustCompile(`(?i)^[\s*>]*(from|von|de|发件人|寄件者|sent|gesendet|date|发送时间|发送日期|日期|时间|寄件日期|to|an|收件人|收件者|cc|抄送|副本|subject|betreff|主题|主旨)\s*\*?\s*[:：]`)
+
+var headerStart = regexp.MustCompile(`(?i)^[\s*]*(from|von|发件人|寄件者)\s*\*?\s*[:：]`)
+
+// Unquote returns text without the history it quotes. When nothing else is there,
+// such as in a bare forward, the whole text is what the mail says.
+func Unquote(text string) string {
+	rows := strings.Split(text, "\n")
+	kept := make([]string, 0, len(rows))
+	for i := 0; i < len(rows); i++ {
+		if quoted(rows[i]) {
+			continue
+		}
+		if cutLines.MatchString(rows[i]) || startsHeaderBlock(rows, i) {
+			break
+		}
+		n := introduces(rows, i)
+		if n == 0 {
+			kept = append(kept, rows[i])
+			continue
+		}
+		if !quoteFollows(rows, i+n) {
+			break // the history is not marked line by line: all that follows is it
+		}
+		i += n - 1
+	}
+	for len(kept) > 0 && separator(kept[len(kept)-1]) {
+		kept = kept[:len(kept)-1]
+	}
+	out := collapse(kept)
+	if out == "" {
+		return text
+	}
+	return out
+}
+
+func quoted(row string) bool { return strings.HasPrefix(strings.TrimLeft(row, " "), ">") }
+
+// separator lines lead over to the history and say nothing.
+func separator(row string) bool {
+	return strings.Trim(row, " \t_-=*") == ""
+}
+
+// maxIntro is the longest introduction, in lines: programs wrap it.
+const maxIntro = 3
+
+// introduces returns how many lines from i on introduce a quotation, or 0.
+func introduces(rows []string, i int) int {
+	joined := ""
+	for n := 1; n <= maxIntro && i+n <= len(rows); n++ {
+		row := strings.TrimSpace(rows[i+n-1])
+		if row == "" || len(row) > 400 {
+			return 0
+		}
+		joined = strings.TrimSpace(joined + " " + row)
+		if introLines.MatchString(joined) {
+			return n
+		}
+		if n == 1 && !introStart(joined) {
+			return 0
+		}
+	}
+	return 0
+}
+
+// introStart says whether more lines are worth looking at.
+func introStart(row string) bool {
+	low := strings.ToLower(row)
+	for _, s := range []string{"on ", "at ", "am ", "le ", "el ", "在"} {
+		if strings.HasPrefix(low, s) {
+			return true
+		}
+	}
+	return strings.Contains(row, "年") || strings.Contains(row, "20")
+}
+
+func quoteFollows(rows []string, i int) bool {
+	for ; i < len(rows); i++ {
+		if strings.TrimSpace(rows[i]) != "" {
+			return quoted(rows[i])
+		}
+	}
+	return false
+}
+
+// startsHeaderBlock wants a From line and two more fields within the next six lines.
+func startsHeaderBlock(rows []string, i int) bool {
+	if !headerStart.MatchString(rows[i]) {
+		return false
+	}
+	fields := 0
+	for _, row := range rows[i+1 : min(i+7, len(rows))] {
+		if headerBlock.MatchString(row) {
+			fields++
+		}
+	}
+	return fields >= 2
+}
+
+// collapse joins the lines with no more than one empty line between paragraphs.
+func collapse(rows []string) string {
+	var out []string
+	for _, r := range rows {
+		if r == "" && (len(out) == 0 || out[len(out)-1] == "") {
+			continue
+		}
+		out = append(out, r)
+	}
+	return strings.TrimSpace(strings.Join(out, "\n"))
+}
