@@ -19,6 +19,8 @@ type Config struct {
 	Limits    Limits     `yaml:"limits"`
 	Console   Console    `yaml:"console"`
 	Log       Log        `yaml:"log"`
+
+	src *source // holds the warnings
 }
 
 // TLS names the certificate that the listeners show.
@@ -36,6 +38,11 @@ const (
 	TLSStartTLS TLSMode = "starttls" // plain text that must be upgraded before a login (RFC 3207)
 	TLSImplicit TLSMode = "implicit" // TLS from the first byte (RFC 8314)
 )
+
+// Allowed lists the values.
+func (TLSMode) Allowed() []string {
+	return []string{string(TLSNone), string(TLSStartTLS), string(TLSImplicit)}
+}
 
 // Upstream is one mail provider.
 type Upstream struct {
@@ -69,6 +76,11 @@ const (
 	ForwardPROXY   ForwardMode = "proxy"   // PROXY protocol version 2
 )
 
+// Allowed lists the values.
+func (ForwardMode) Allowed() []string {
+	return []string{string(ForwardNone), string(ForwardXCLIENT), string(ForwardPROXY)}
+}
+
 // Listener is one address that the gateway accepts connections on.
 type Listener struct {
 	Protocol string       `yaml:"protocol"` // smtp
@@ -101,6 +113,11 @@ const (
 	ModeQueue ListenerMode = "queue" // machines' mail: accepted durably, delivered by the outbox
 )
 
+// Allowed lists the values.
+func (ListenerMode) Allowed() []string {
+	return []string{string(ModeProxy), string(ModeRelay), string(ModeQueue)}
+}
+
 // BareLFMode says what becomes of a bare LF inside DATA (RFC 5321, 2.3.8).
 type BareLFMode string
 
@@ -110,12 +127,9 @@ const (
 	BareLFRefuse    BareLFMode = "refuse"    // the message is refused with 550
 )
 
-// Target is one CRM connection. Name and Type are common to all; the rest of
-// the section belongs to the connector, which reads it with Decode.
-type Target struct {
-	Name string
-	Type string
-	Section
+// Allowed lists the values.
+func (BareLFMode) Allowed() []string {
+	return []string{string(BareLFNormalize), string(BareLFRefuse)}
 }
 
 // Redis is the connection for claims and limits.
@@ -142,7 +156,7 @@ type Journal struct {
 	// mirrored with a mark. Above the time an upstream may take to answer (RFC 5321, 4.5.3.2.6: 10 min).
 	UnconfirmedAfter Duration `yaml:"unconfirmed_after"`
 	SegmentBytes     Bytes    `yaml:"segment_bytes"`
-	KeyFile          string   `yaml:"key_file"` // master key; empty means data_dir/master.key
+	KeyFile          string   `yaml:"key_file" file:"created"` // master key; empty means data_dir/master.key
 }
 
 // FailureMode says what happens to a mail whose copy cannot be stored.
@@ -154,6 +168,11 @@ const (
 	FailureDefer   FailureMode = "defer"   // the client gets 451 and nothing is sent
 )
 
+// Allowed lists the values.
+func (FailureMode) Allowed() []string {
+	return []string{string(FailureDeliver), string(FailureDefer)}
+}
+
 // SyncMode says when a copy must be on disk.
 type SyncMode string
 
@@ -162,6 +181,11 @@ const (
 	SyncAlways     SyncMode = "always"     // before the final dot goes to the upstream
 	SyncBackground SyncMode = "background" // soon after; a power cut may cost the last moments
 )
+
+// Allowed lists the values.
+func (SyncMode) Allowed() []string {
+	return []string{string(SyncAlways), string(SyncBackground)}
+}
 
 // Mirror says what is written to targets.
 type Mirror struct {
@@ -179,6 +203,11 @@ const (
 	UnmatchedCreate UnmatchedMode = "create" // as a contact
 	UnmatchedSkip   UnmatchedMode = "skip"   // the activity is logged without a contact
 )
+
+// Allowed lists the values.
+func (UnmatchedMode) Allowed() []string {
+	return []string{string(UnmatchedCreate), string(UnmatchedSkip)}
+}
 
 // Outbox is the delivery of queued mail.
 type Outbox struct {

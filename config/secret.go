@@ -2,6 +2,9 @@ package config
 
 import (
 	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 )
 
@@ -11,21 +14,33 @@ const redacted = "<secret>"
 // Secret is a value that must never be printed: a password, a token, or an
 // address that may hold one. Only Reveal gives it away.
 type Secret struct {
-	value string
+	// A pointer, because fmt prints unexported fields of enclosing structs
+	// without asking any method; of a pointer it prints the address only.
+	value *string
 }
 
 // NewSecret returns a secret that holds value.
-func NewSecret(value string) Secret { return Secret{value: value} }
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{value: &value}
+}
 
 // Reveal returns the value itself. Never log it and never put it into an error.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // IsZero reports whether the secret is empty.
-func (s Secret) IsZero() bool { return s.value == "" }
+func (s Secret) IsZero() bool { return s.Reveal() == "" }
 
 // Equal compares two secrets in a time that does not depend on where they differ.
 func (s Secret) Equal(other Secret) bool {
-	return subtle.ConstantTimeCompare([]byte(s.value), []byte(other.value)) == 1
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
 // String returns "<secret>", or nothing where the secret is empty.
@@ -39,14 +54,17 @@ func (s Secret) String() string {
 // GoString is String, for %#v.
 func (s Secret) GoString() string { return s.String() }
 
+// Format is String for every verb: some, as %d, would look inside.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
 // LogValue is String, for slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalYAML is String, for YAML.
-func (s Secret) MarshalYAML() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
+func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
 
 // MarshalJSON is String, for JSON.
-func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 
 // MarshalText is String, for all other encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

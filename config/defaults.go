@@ -1,0 +1,50 @@
+package config
+
+import "time"
+
+// defaults returns the configuration of an empty file. It is filled in before
+// the file is read, so that what the file does not say stays as it is here.
+// Entries of lists and optional sections have a setDefaults each.
+func defaults() *Config {
+	return &Config{
+		DataDir: "/var/lib/heliograph",
+		Store:   Store{URL: NewSecret(StoreSQLite)},
+		Journal: Journal{
+			OnFailure:        FailureDeliver,
+			Sync:             SyncAlways,
+			UnconfirmedAfter: Duration(15 * time.Minute),
+			SegmentBytes:     256 << 20,
+		},
+		Mirror: Mirror{Unmatched: UnmatchedCreate, Workers: 4, MaxAttempts: 20},
+		Outbox: Outbox{
+			Workers:  8,
+			ExpireIn: Duration(5 * 24 * time.Hour), // RFC 5321, 4.5.4.1: at least 4 to 5 days
+			WarnIn:   Duration(4 * time.Hour),
+		},
+		Limits: Limits{
+			LoginPerMinute:   10,
+			ConnectionsPerIP: 100,
+			Connections:      20000,
+			Recipients:       1000,
+		},
+		Console: Console{Address: "127.0.0.1:8025"},
+		Log:     Log{Level: "info", Format: "json"},
+	}
+}
+
+func (u *Upstream) setDefaults() {
+	u.SMTP.setDefaults()
+	u.IMAP.setDefaults()
+}
+
+func (e *Endpoint) setDefaults() {
+	e.ForwardClient = ForwardNone
+	e.Timeout = Duration(30 * time.Second)
+}
+
+func (l *Listener) setDefaults() {
+	l.Mode = ModeProxy
+	l.BareLF = BareLFNormalize
+}
+
+func (r *Redis) setDefaults() { r.Prefix = "heliograph:" }
