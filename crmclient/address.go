@@ -166,4 +166,3 @@ func ParseURL(text string) (*url.URL, error) {
 	}
 	return u, nil
 }
-

@@ -1,0 +1,147 @@
+// Package catalog is the one table of connectors, and the only package that imports all of them.
+//
+// A new CRM is a folder beside it and one line in the table here. There is no registration at start-up: what
+// is not in the table does not exist. The package holds no state; who calls New closes the Client, if it can be closed.
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"heliograph/config"
+	"heliograph/crmclient"
+	"heliograph/crmclient/builtin"
+	"heliograph/crmclient/webhook"
+	"heliograph/internal/limit"
+	"heliograph/internal/store"
+)
+
+// Deps are what connectors may use. All but Store may be nil or empty.
+type Deps struct {
+	Store      *store.DB // builtin lives in it
+	UserAgent  string
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Limiter    limit.Limiter // for targets with requests_per_second
+}
+
+// connector is one line of the table.
+type connector struct {
+	name     string
+	validate func(config.Section) error
+	open     func(config.Target, Deps) (crmclient.Client, error)
+}
+
+// connectors is the table, sorted by name.
+var connectors = []connector{
+	{"builtin", validateBuiltin, openBuiltin},
+	{"webhook", validateWebhook, openWebhook},
+}
+
+// Types returns the names of all connectors, sorted.
+func Types() []string {
+	names := make([]string, len(connectors))
+	for i, c := range connectors {
+		names[i] = c.name
+	}
+	return names
+}
+
+func find(t config.Target) (connector, error) {
+	i := slices.IndexFunc(connectors, func(c connector) bool { return c.name == t.Type })
+	if i < 0 {
+		return connector{}, fmt.Errorf("target %q: unknown type %q; known are %s", t.Name, t.Type, strings.Join(Types(), ", "))
+	}
+	return connectors[i], nil
+}
+
+// Validate decodes the target's section strictly and checks it, without the network and without side effects.
+// The error lists all mistakes.
+func Validate(t config.Target) error {
+	c, err := find(t)
+	if err != nil {
+		return err
+	}
+	if err := c.validate(t.Section); err != nil {
+		return fmt.Errorf("target %q: %w", t.Name, err)
+	}
+	return nil
+}
+
+// New builds the client of a target, without using the network. If the client is an io.Closer,
+// the caller closes it when the target is no longer used.
+func New(t config.Target, d Deps) (crmclient.Client, error) {
+	c, err := find(t)
+	if err != nil {
+		return nil, err
+	}
+	client, err := c.open(t, d)
+	if err != nil {
+		return nil, fmt.Errorf("target %q: %w", t.Name, err)
+	}
+	return client, nil
+}
+
+func validateBuiltin(s config.Section) error {
+	var cfg builtin.Config
+	if err := s.Decode(&cfg); err != nil {
+		return err
+	}
+	return cfg.Validate()
+}
+
+func openBuiltin(t config.Target, d Deps) (crmclient.Client, error) {
+	var cfg builtin.Config
+	if err := t.Decode(&cfg); err != nil {
+		return nil, err
+	}
+	return builtin.New(d.Store, cfg)
+}
+
+func validateWebhook(s config.Section) error {
+	var cfg webhook.Config
+	if err := s.Decode(&cfg); err != nil {
+		return err
+	}
+	return cfg.Validate()
+}
+
+func openWebhook(t config.Target, d Deps) (crmclient.Client, error) {
+	var cfg webhook.Config
+	if err := t.Decode(&cfg); err != nil {
+		return nil, err
+	}
+	return webhook.New(cfg, webhook.Deps{
+		Name: t.Name, UserAgent: d.UserAgent, Logger: d.Logger, Registerer: d.Registerer,
+		Limiter: limiterOf(d.Limiter, t.Name, cfg.RequestsPerSecond),
+	})
+}
+
+// targetLimiter is the rate limit of one target, shared by all nodes that share the limiter.
+type targetLimiter struct {
+	limiter limit.Limiter
+	key     string
+	rate    limit.Rate
+}
+
+func limiterOf(l limit.Limiter, target string, perSecond int) crmclient.RateLimiter {
+	if l == nil || perSecond <= 0 {
+		return nil
+	}
+	return targetLimiter{l, "target:" + target, limit.Rate{Count: perSecond, Per: time.Second, Burst: perSecond}}
+}
+
+// Allow takes one request from the rate.
+func (t targetLimiter) Allow(ctx context.Context) (time.Duration, error) {
+	d, err := t.limiter.Allow(ctx, t.key, t.rate, 1)
+	if err != nil || d.Allowed {
+		return 0, err
+	}
+	return max(d.RetryAfter, time.Millisecond), nil
+}

@@ -1,0 +1,117 @@
+package webhook
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"heliograph/config"
+	"heliograph/crmclient"
+)
+
+// Config is the section of a webhook target. Secret and PreviousSecret may come from files
+// (secret_file, previous_secret_file), as every secret may.
+type Config struct {
+	URL string `yaml:"url"`
+	// Secret signs each request: "whsec_" and base64 of 24 to 64 bytes, or any other text, whose
+	// bytes are the key. Empty means no signature.
+	Secret config.Secret `yaml:"secret"`
+	// PreviousSecret signs too, so that a receiver may change to the new one at its own time.
+	PreviousSecret config.Secret   `yaml:"previous_secret"`
+	Timeout        config.Duration `yaml:"timeout"` // of one request; zero means 20 s
+	// Headers are added to each request. Their values are treated as secrets.
+	Headers map[string]string `yaml:"headers"`
+	// AllowPrivate: see crmclient.Options.
+	AllowPrivate *bool  `yaml:"allow_private"`
+	IncludeHTML  *bool  `yaml:"include_html"` // nil means true
+	CAFile       string `yaml:"ca_file"`      // PEM
+	Proxy        string `yaml:"proxy"`        // http, https or socks5 URL; empty means none
+	// MaxConcurrent is how many requests may be under way at once; zero means 8.
+	MaxConcurrent int `yaml:"max_concurrent"`
+	// RequestsPerSecond bounds the rate over all nodes; zero means no limit.
+	RequestsPerSecond int `yaml:"requests_per_second"`
+}
+
+const (
+	secretPrefix   = "whsec_"
+	minSecretBytes = 24 // Standard Webhooks 1.0.0, signature scheme
+	maxSecretBytes = 64
+	maxTimeout     = 2 * time.Minute
+)
+
+// ownHeaders are set by the gateway or belong to HTTP itself.
+var ownHeaders = []string{
+	"Connection", "Content-Length", "Content-Type", "Idempotency-Key", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "User-Agent", headerID, headerTimestamp, headerSignature,
+}
+
+// Validate returns all that is wrong with the section. It uses neither network nor files.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.URL == "" {
+		bad("url is missing: give the address that gets a POST per message")
+	} else if _, err := crmclient.ParseURL(c.URL); err != nil {
+		bad("url: %w", err)
+	}
+	if _, err := parseSecret(c.Secret.Reveal()); err != nil {
+		bad("secret: %w", err)
+	}
+	if _, err := parseSecret(c.PreviousSecret.Reveal()); err != nil {
+		bad("previous_secret: %w", err)
+	}
+	if c.Secret.IsZero() && !c.PreviousSecret.IsZero() {
+		bad("previous_secret without secret: put the one in use into secret")
+	}
+	if d := c.Timeout.D(); d < 0 || d > maxTimeout {
+		bad("timeout must be between 0 and %s", maxTimeout)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			bad("headers: %q is not the name of a header", name)
+		case slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)):
+			bad("headers: %s is set by the gateway itself", name)
+		case !httpguts.ValidHeaderFieldValue(c.Headers[name]):
+			bad("headers: the value of %s has a character that HTTP does not allow", name)
+		}
+	}
+	if c.Proxy != "" {
+		if u, err := url.Parse(c.Proxy); err != nil || u.Host == "" {
+			bad("proxy is not a URL")
+		}
+	}
+	if c.MaxConcurrent < 0 || c.RequestsPerSecond < 0 {
+		bad("max_concurrent and requests_per_second must not be negative")
+	}
+	return errors.Join(errs...)
+}
+
+// parseSecret returns the key of the HMAC; nil for an empty text.
+func parseSecret(s string) ([]byte, error) {
+	encoded, ok := strings.CutPrefix(s, secretPrefix)
+	if !ok {
+		if s == "" {
+			return nil, nil
+		}
+		return []byte(s), nil
+	}
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		if key, err = base64.RawStdEncoding.DecodeString(encoded); err != nil {
+			return nil, errors.New("what follows whsec_ is not base64")
+		}
+	}
+	if len(key) < minSecretBytes || len(key) > maxSecretBytes {
+		return nil, fmt.Errorf("what follows whsec_ must be %d to %d bytes, not %d", minSecretBytes, maxSecretBytes, len(key))
+	}
+	return key, nil
+}

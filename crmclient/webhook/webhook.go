@@ -1,0 +1,130 @@
+// Package webhook posts each activity as JSON to an address of the administrator's choice: an own
+// program, n8n, Zapier, or any CRM behind a small adapter.
+//
+// Each request is signed after Standard Webhooks 1.0.0 and carries the activity key as Idempotency-Key, so
+// that a receiver can tell a repetition. Any 2xx is success, whatever the answer's body is; 409 says that
+// the receiver has it already; no redirect is followed; 410 stops the target.
+//
+// It asks the receiver nothing: FindContacts finds nobody. Attachments are told of by name, size and hash, never sent.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/http/httpguts"
+
+	"heliograph/crmclient"
+)
+
+// Deps are what a Client gets from outside. Each may be nil or empty.
+type Deps struct {
+	Name       string // of the target
+	UserAgent  string
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Limiter    crmclient.RateLimiter
+}
+
+// Client posts activities to one URL.
+type Client struct {
+	url       *url.URL
+	keys      [][]byte
+	html      bool
+	now       func() time.Time
+	transport *crmclient.Transport
+}
+
+var (
+	_ crmclient.Client  = (*Client)(nil)
+	_ crmclient.Checker = (*Client)(nil)
+)
+
+// New builds a Client without using the network. It must be closed.
+func New(cfg Config, d Deps) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	u, err := crmclient.ParseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{url: u, html: cfg.IncludeHTML == nil || *cfg.IncludeHTML, now: time.Now}
+	for _, s := range []string{cfg.Secret.Reveal(), cfg.PreviousSecret.Reveal()} {
+		key, err := parseSecret(s)
+		if err != nil {
+			return nil, err
+		}
+		if key != nil {
+			c.keys = append(c.keys, key)
+		}
+	}
+	c.transport, err = crmclient.NewTransport(crmclient.Options{
+		Target: d.Name, URL: u, UserAgent: d.UserAgent, Timeout: cfg.Timeout.D(), MaxConcurrent: cfg.MaxConcurrent,
+		RateLimiter: d.Limiter, AllowPrivate: cfg.AllowPrivate, NoRedirects: true,
+		HidePath: true, // in Zapier's and IFTTT's URLs the path is the credential
+		CAFile:   cfg.CAFile, Proxy: cfg.Proxy, Headers: cfg.Headers,
+		Secrets: []string{cfg.Secret.Reveal(), cfg.PreviousSecret.Reveal()},
+		Logger:  d.Logger, Registerer: d.Registerer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close closes idle connections.
+func (c *Client) Close() error { return c.transport.Close() }
+
+// FindContacts finds nobody: a webhook has no question to ask.
+func (c *Client) FindContacts(context.Context, []string) ([]crmclient.Contact, error) {
+	return nil, nil
+}
+
+// LogEmail posts the activity.
+func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient.Receipt, error) {
+	if a.Key == "" || !httpguts.ValidHeaderFieldValue(a.Key) {
+		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity has no usable key"}
+	}
+	body, err := encode(NewPayload(a, c.html))
+	if err != nil {
+		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity cannot be written as JSON", Err: err}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), bytes.NewReader(body))
+	if err != nil {
+		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassConfiguration, Message: "the request cannot be built"}
+	}
+	id := messageID(a.Key)
+	c.setHeaders(req.Header, id, a.Key, body)
+	answer, err := c.transport.Do(req)
+	switch {
+	case answer != nil && answer.Status/100 == 2:
+		// The status line is the receiver's word; what became of the body behind it does not matter.
+		return crmclient.Receipt{RemoteID: id}, nil
+	case crmclient.ClassOf(err) == crmclient.ClassDuplicate:
+		return crmclient.Receipt{RemoteID: id, Duplicate: true}, nil
+	}
+	return crmclient.Receipt{}, fmt.Errorf("post activity: %w", err)
+}
+
+func (c *Client) setHeaders(h http.Header, id, key string, body []byte) {
+	at := c.now()
+	h.Set("Content-Type", "application/json")
+	h.Set("Idempotency-Key", key)
+	h.Set(headerID, id)
+	h.Set(headerTimestamp, strconv.FormatInt(at.Unix(), 10))
+	if len(c.keys) > 0 {
+		h.Set(headerSignature, sign(c.keys, id, at, body))
+	}
+}
+
+// Check connects and agrees on TLS but sends no request: most receivers would take any request,
+// even one without a body, for an event and act on it.
+func (c *Client) Check(ctx context.Context) (string, error) { return c.transport.Probe(ctx) }
