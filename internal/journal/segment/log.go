@@ -1,0 +1,309 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// DefaultSegmentBytes is the size of a segment when Options say none.
+	DefaultSegmentBytes = 256 << 20
+	// defaultTimeout is how long an append may take before the disk counts as gone.
+	defaultTimeout = 10 * time.Second
+
+	// groupBytes bounds what gathers while the disk is busy.
+	groupBytes = 1 << 20
+	// maxQueuedMarks bounds the marks that wait for a disk that is away.
+	maxQueuedMarks = 100_000
+)
+
+// Options configure a Log.
+type Options struct {
+	Dir          string
+	FS           FS       // nil means OS
+	Keys         *Keyring // required
+	SegmentBytes int64    // zero means DefaultSegmentBytes
+	// Sync makes Seal wait for the disk. Without it a power cut may cost the last tenth of a second.
+	Sync bool
+	// Timeout bounds how long Write and Seal wait for the disk. Zero means 10 s.
+	Timeout    time.Duration
+	Logger     *slog.Logger          // nil means none
+	Registerer prometheus.Registerer // nil means none
+}
+
+// Log is an open log. Its methods may be called concurrently.
+type Log struct {
+	dir          string
+	fs           FS
+	keys         *Keyring
+	codec        *codec
+	segmentBytes int64
+	sync         bool
+	timeout      time.Duration
+	log          *slog.Logger
+	metrics      *metrics
+	bufs         buffers
+	lock         io.Closer
+
+	kick      chan struct{} // tells the appender that there is something to do
+	stop      chan struct{} // closed by Close
+	done      chan struct{} // closed when the appender has ended
+	busySince atomic.Int64  // Unix nanoseconds when the appender began its disk operation; 0 when idle
+	closeOnce sync.Once
+	closeErr  error
+
+	mu     sync.Mutex    // guards the fields below
+	next   *group        // gathers records
+	marks  []mark        // wait for the next group
+	down   error         // why appends fail at the moment
+	epoch  uint64        // number of segments that failed
+	spans  []span        // all segments in order; the appender writes to the last while it has a file
+	synced Position      // records before this are durable
+	moved  chan struct{} // closed and replaced when synced or spans change
+	closed bool
+}
+
+// span is what is known of one segment.
+type span struct {
+	seq uint64
+	end int64 // no acknowledged record lies behind this; for the segment being written, what is durable
+}
+
+// group is what one write to the disk takes along.
+type group struct {
+	buf  []byte
+	recs []int // where the records begin in buf
+	sync bool  // somebody waits for synced
+
+	base     Location // of buf[0]; valid when written is closed without writeErr
+	writeErr error    // valid when written is closed
+	syncErr  error    // valid when synced is closed
+	taken    chan struct{}
+	written  chan struct{}
+	synced   chan struct{}
+}
+
+func newGroup(buf []byte) *group {
+	return &group{buf: buf[:0], taken: make(chan struct{}), written: make(chan struct{}), synced: make(chan struct{})}
+}
+
+func (g *group) add(rec []byte) (offset int) {
+	offset = len(g.buf)
+	g.recs = append(g.recs, offset)
+	g.buf = append(g.buf, rec...)
+	return offset
+}
+
+// fail ends a group that was not written.
+func (g *group) fail(err error) {
+	g.writeErr, g.syncErr = err, err
+	close(g.written)
+	close(g.synced)
+}
+
+type mark struct{ rec []byte }
+
+// Open opens the log in o.Dir, creating it when there is none, and starts its
+// appender. A full or failing disk does not fail Open: appends fail until it heals.
+func Open(o Options) (*Log, error) {
+	l := &Log{
+		dir: o.Dir, fs: o.FS, keys: o.Keys, sync: o.Sync,
+		segmentBytes: o.SegmentBytes, timeout: o.Timeout, log: o.Logger,
+		kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		next: newGroup(nil), moved: make(chan struct{}),
+	}
+	if l.fs == nil {
+		l.fs = OS
+	}
+	if l.segmentBytes <= 0 {
+		l.segmentBytes = DefaultSegmentBytes
+	}
+	if l.timeout <= 0 {
+		l.timeout = defaultTimeout
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	if l.keys == nil {
+		return nil, errors.New("opening log: no keyring")
+	}
+	var err error
+	if l.codec, err = newCodec(l.keys); err != nil {
+		return nil, fmt.Errorf("opening log: %w", err)
+	}
+	l.metrics = newMetrics(o.Registerer)
+	a, err := l.recover()
+	if err != nil {
+		l.codec.close()
+		if l.lock != nil {
+			_ = l.lock.Close() // err says more
+		}
+		return nil, fmt.Errorf("opening log %s: %w", l.dir, err)
+	}
+	go a.run()
+	return l, nil
+}
+
+// Close writes and syncs what was handed over and ends the appender. It waits at most
+// for Options.Timeout. Further calls return the first result.
+func (l *Log) Close() error {
+	l.closeOnce.Do(func() {
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
+		close(l.stop)
+		timer := time.NewTimer(l.timeout)
+		defer timer.Stop()
+		select {
+		case <-l.done:
+			l.codec.close()
+			if err := l.lock.Close(); err != nil && l.closeErr == nil {
+				l.closeErr = err
+			}
+		case <-timer.C:
+			l.closeErr = fmt.Errorf("closing log: %w", ErrTimeout)
+		}
+	})
+	return l.closeErr
+}
+
+// Err returns why appends fail at the moment, or nil.
+func (l *Log) Err() error {
+	_, err := l.state()
+	return err
+}
+
+func (l *Log) state() (epoch uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.epoch, l.refuse()
+}
+
+// refuse says why an append would fail now. It needs the mutex.
+func (l *Log) refuse() error {
+	if l.closed {
+		return ErrClosed
+	}
+	if l.down != nil {
+		return l.down
+	}
+	if since := l.busySince.Load(); since != 0 && time.Since(time.Unix(0, since)) > l.timeout {
+		return ErrTimeout
+	}
+	return nil
+}
+
+// add hands a finished record over to the next group. It waits while that is full.
+func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, sync bool) (g *group, offset int, err error) {
+	for {
+		l.mu.Lock()
+		if err = l.refuse(); err == nil && epoch != l.epoch {
+			err = errSegmentFailed
+		}
+		if err != nil {
+			l.mu.Unlock()
+			return nil, 0, err
+		}
+		g = l.next
+		if len(g.buf) == 0 || len(g.buf)+len(rec) <= groupBytes {
+			offset = g.add(rec)
+			g.sync = g.sync || sync
+			l.mu.Unlock()
+			l.wake()
+			return g, offset, nil
+		}
+		l.mu.Unlock()
+		if err = wait(ctx, g.taken); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+var errSegmentFailed = errors.New("the disk failed while the message was being written")
+
+func (l *Log) wake() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Mark notes what became of entry id, whose Seal has returned. It does not wait for
+// the disk: the mark is written with the next group, or within 50 ms, and kept until it
+// is durable. The error is ErrClosed, ErrTooLarge, or that too many marks wait.
+func (l *Log) Mark(id [16]byte, kind Kind, payload []byte) error {
+	if !kind.isMark() {
+		return fmt.Errorf("record kind %d is not a mark", kind)
+	}
+	if len(payload) > maxMarkPayload {
+		return ErrTooLarge
+	}
+	rec := beginRecord(make([]byte, 0, recordHeaderSize+len(payload)+wrapOverhead+len(keyID{})))
+	rec = appendMark(rec, l.keys, id, kind, payload)
+	endRecord(rec, kind, id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	if len(l.marks) >= maxQueuedMarks {
+		l.metrics.failures.WithLabelValues(failMark).Inc()
+		return errors.New("too many marks wait for the disk")
+	}
+	l.marks = append(l.marks, mark{rec})
+	l.wake()
+	return nil
+}
+
+// Wait returns when there are durable records behind pos, when ctx ends, or with
+// ErrClosed when the log is closed.
+func (l *Log) Wait(ctx context.Context, pos Position) error {
+	for {
+		l.mu.Lock()
+		ready, moved := pos.Before(l.synced), l.moved
+		l.mu.Unlock()
+		if ready {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-l.done:
+			return ErrClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// publish tells readers that records up to pos are durable.
+func (l *Log) publish(pos Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.synced = pos
+	if n := len(l.spans); n > 0 && l.spans[n-1].seq == pos.Segment {
+		l.spans[n-1].end = pos.Offset
+	}
+	close(l.moved)
+	l.moved = make(chan struct{})
+}
+
+// span returns what is readable of segment seq or, when there is none of that
+// number, of the next one. more says that a later segment exists.
+func (l *Log) span(seq uint64) (s span, more, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, s := range l.spans {
+		if s.seq >= seq {
+			return s, i+1 < len(l.spans), true
+		}
+	}
+	return span{}, false, false
+}

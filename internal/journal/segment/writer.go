@@ -1,0 +1,231 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+var (
+	// ErrTooLarge says that a message or its metadata exceeds what an entry can hold.
+	ErrTooLarge = errors.New("message is too large for the log")
+	// ErrClosed says that the log, or the writer, was closed.
+	ErrClosed = errors.New("log is closed")
+	// ErrTimeout says that the disk did not keep up.
+	ErrTimeout = errors.New("disk is too slow")
+)
+
+// Writer takes the body of one entry. It is used by one goroutine. It holds at
+// most 300 KiB, whatever the size of the body.
+type Writer struct {
+	log   *Log
+	id    [16]byte
+	epoch uint64 // of the log when the writer began
+	err   error  // the first error; it stays
+
+	plain  []byte // the part of the body that is not in a chunk yet
+	size   int64  // of the whole body so far
+	key    dataKey
+	keyed  bool
+	chunks []Location
+	// The chunk that was handed over last; its place is not known yet.
+	waiting *group
+	offset  int
+	skip    int // chunks to store without trying to compress them
+	handed  bool
+}
+
+// Begin starts an entry. Errors show at the first Write or at Seal.
+func (l *Log) Begin(id [16]byte) *Writer {
+	w := &Writer{log: l, id: id}
+	w.epoch, w.err = l.state()
+	return w
+}
+
+// Write adds p to the body; p may be reused afterwards. It waits for the disk only
+// when the log is behind by more than a group, and at most for Options.Timeout.
+// After an error all further calls return it.
+func (w *Writer) Write(p []byte) (int, error) {
+	n := len(p)
+	for w.err == nil && len(p) > 0 {
+		if len(w.plain) == chunkBytes {
+			if w.err = w.flush(); w.err != nil {
+				break
+			}
+		}
+		part := min(len(p), chunkBytes-len(w.plain))
+		w.grow(len(w.plain) + part)
+		w.plain = append(w.plain, p[:part]...)
+		w.size += int64(part)
+		p = p[part:]
+	}
+	return n - len(p), w.err
+}
+
+func (w *Writer) grow(size int) {
+	if size <= cap(w.plain) {
+		return
+	}
+	if cap(w.plain) > 0 {
+		size = max(size, min(4*cap(w.plain), chunkBytes))
+	}
+	bigger := append(w.log.bufs.get(size), w.plain...)
+	w.log.bufs.put(w.plain)
+	w.plain = bigger
+}
+
+// flush hands the full buffer over as a chunk record.
+func (w *Writer) flush() error {
+	if len(w.chunks)+1 >= maxChunks {
+		return ErrTooLarge
+	}
+	rec := beginRecord(w.log.bufs.get(chunkBytes + 4096))
+	defer func() { w.log.bufs.put(rec) }()
+	if err := w.needKey(); err != nil {
+		return err
+	}
+	n := len(w.chunks)
+	if w.waiting != nil {
+		n++
+	}
+	rec = w.appendPiece(rec, n, roleMiddle)
+	endRecord(rec, kindChunk, w.id)
+
+	ctx, cancel := context.WithTimeoutCause(context.Background(), w.log.timeout, ErrTimeout)
+	defer cancel()
+	if err := w.await(ctx); err != nil {
+		return err
+	}
+	g, offset, err := w.log.add(ctx, rec, w.epoch, false)
+	if err != nil {
+		return err
+	}
+	w.waiting, w.offset = g, offset
+	w.plain = w.plain[:0]
+	return nil
+}
+
+// appendPiece appends what is held back as piece n. Data that did not shrink is
+// most likely followed by more of the same, so the next pieces are not even tried.
+func (w *Writer) appendPiece(rec []byte, n int, r role) []byte {
+	try := w.skip == 0
+	rec, shrunk := w.log.codec.appendPiece(rec, w.plain, &w.key, n, r, try)
+	switch {
+	case try && !shrunk:
+		w.skip = 7
+	case !try:
+		w.skip--
+	}
+	return rec
+}
+
+func (w *Writer) needKey() (err error) {
+	if !w.keyed {
+		w.key, err = w.log.codec.newDataKey(w.id)
+		w.keyed = err == nil
+	}
+	return err
+}
+
+// await learns where the last chunk went.
+func (w *Writer) await(ctx context.Context) error {
+	if w.waiting == nil {
+		return nil
+	}
+	if err := wait(ctx, w.waiting.written); err != nil {
+		return err
+	}
+	if err := w.waiting.writeErr; err != nil {
+		return err
+	}
+	at := w.waiting.base
+	at.Offset += int64(w.offset)
+	w.chunks = append(w.chunks, at)
+	w.waiting = nil
+	return nil
+}
+
+// Seal ends the entry: when it returns nil, the entry is on disk (with Options.Sync;
+// else it is written and synced soon). meta is stored encrypted beside the body. After
+// an error the entry may yet be found in the log if Handed says so. Seal waits at most
+// until ctx ends or for Options.Timeout.
+func (w *Writer) Seal(ctx context.Context, meta []byte) error {
+	if w.err != nil {
+		return w.err
+	}
+	begin := time.Now()
+	if w.err = w.seal(ctx, meta); w.err != nil {
+		w.log.metrics.failures.WithLabelValues(failureKind(w.err)).Inc()
+		return w.err
+	}
+	w.log.metrics.append.Observe(time.Since(begin).Seconds())
+	w.release(ErrClosed)
+	return nil
+}
+
+func (w *Writer) seal(ctx context.Context, meta []byte) error {
+	if len(meta) > maxMeta {
+		return ErrTooLarge
+	}
+	if err := w.needKey(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, w.log.timeout, ErrTimeout)
+	defer cancel()
+	if err := w.await(ctx); err != nil {
+		return err
+	}
+	// Both copies of the body: the encoder may write more than it reads before it gives up.
+	rec := beginRecord(w.log.bufs.get(len(w.plain) + len(w.plain)/64 + len(meta) + len(w.chunks)*chunkRefSize + 1024))
+	defer func() { w.log.bufs.put(rec) }()
+	rec = appendEntryHead(rec, &w.key, entryHead{chunks: w.chunks, size: w.size, meta: meta})
+	rec = w.appendPiece(rec, len(w.chunks), roleLast)
+	endRecord(rec, KindEntry, w.id)
+
+	g, _, err := w.log.add(ctx, rec, w.epoch, true)
+	if err != nil {
+		return err
+	}
+	w.handed = true
+	if !w.log.sync {
+		if err := wait(ctx, g.written); err != nil {
+			return err
+		}
+		return g.writeErr
+	}
+	if err := wait(ctx, g.synced); err != nil {
+		return err
+	}
+	return g.syncErr
+}
+
+// Handed reports whether the entry was given to the disk, so that it may be found
+// in the log after a crash even though Seal failed.
+func (w *Writer) Handed() bool { return w.handed }
+
+// Abort gives the entry up and frees its memory. What was written of it stays in the
+// log, refers to nothing and is never read. It does nothing after Seal.
+func (w *Writer) Abort() { w.release(ErrClosed) }
+
+func (w *Writer) release(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+	w.log.bufs.put(w.plain)
+	w.plain = nil
+}
+
+// wait returns nil when ch is closed, or the cause why ctx ended first.
+func wait(ctx context.Context, ch <-chan struct{}) error {
+	select {
+	case <-ch:
+		return nil
+	default:
+	}
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
