@@ -1,0 +1,26 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+
+	"heliograph/internal/store"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+// Tests on one server do not see each other's rows.
+func TestEachIsFresh(t *testing.T) {
+	t.Parallel()
+	for range 2 {
+		Each(t, func(t *testing.T, db *store.DB) {
+			err := db.Write(t.Context(), func(ctx context.Context, tx store.Querier) error {
+				_, err := tx.ExecContext(ctx, `CREATE TABLE mine (a INTEGER)`)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
