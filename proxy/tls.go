@@ -78,10 +78,9 @@ func loadPool(path string) (*x509.CertPool, error) {
 // handshakeClass names why a handshake failed, from a closed set.
 func handshakeClass(err error) string {
 	var (
-		header  tls.RecordHeaderError
-		alert   tls.AlertError
-		verify  *tls.CertificateVerificationError
-		network net.Error
+		header tls.RecordHeaderError
+		verify *tls.CertificateVerificationError
+		op     *net.OpError
 	)
 	switch {
 	case errors.Is(err, errHandshakeTimeout), errors.Is(err, os.ErrDeadlineExceeded):
@@ -94,10 +93,10 @@ func handshakeClass(err error) string {
 		return "client_certificate"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed"
-	case errors.As(err, &network) && !errors.As(err, &alert):
-		return "network"
-	case errors.As(err, &alert):
+	case errors.As(err, &op) && op.Op == "remote error": // how crypto/tls shows an alert of the peer
 		return "alert" // the client refused us, usually our certificate
+	case errors.As(err, &op) && op.Op != "local error":
+		return "network"
 	default:
 		return "negotiation" // no common version, cipher or the like
 	}

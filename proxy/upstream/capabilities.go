@@ -108,10 +108,12 @@ func (u *Upstream) learn(ctx context.Context, a *attempt) {
 	if err == nil {
 		u.caps.learnt(conn.Ext, u.router.now())
 		quit(conn)
-	} else {
-		u.log.Warn("capabilities of the upstream could not be learnt", "error", err)
 	}
 	u.caps.mu.Lock()
+	if err != nil && u.caps.known {
+		// Nobody may be waiting: clients go on with what is known.
+		u.log.Warn("capabilities of the upstream could not be renewed", "error", err)
+	}
 	u.caps.pending = nil
 	u.caps.failed, u.caps.tried = err, u.router.now()
 	u.caps.mu.Unlock()

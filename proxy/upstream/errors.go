@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-	"time"
 )
 
 // Class says at which hurdle an upstream failed. It is a metric label.
@@ -27,6 +26,8 @@ const (
 	ClassAuth     Class = "auth"     // our fixed identity was refused, or cannot be shown
 	ClassProtocol Class = "protocol" // bytes that are not SMTP
 	ClassNetwork  Class = "network"  // the connection broke
+	// ClassCancelled is no fault of the upstream: nobody waits for it any more.
+	ClassCancelled Class = "cancelled"
 )
 
 // Error is why an upstream could not be used.
@@ -50,6 +51,7 @@ var (
 	errInjection  = errors.New("bytes behind the reply to STARTTLS")
 	errPlaintext  = errors.New("refusing to send a password without TLS")
 	errMechanism  = errors.New("the server offers neither AUTH PLAIN nor AUTH LOGIN")
+	errNoAddress  = errors.New("no address is configured for this service")
 	errTimeout    = errors.New("the upstream did not answer in time")
 )
 
@@ -141,14 +143,15 @@ func classify(err error) Class {
 		dns    *net.DNSError
 		verify *tls.CertificateVerificationError
 		header tls.RecordHeaderError
-		alert  tls.AlertError
 	)
 	switch {
+	case errors.Is(err, context.Canceled):
+		return ClassCancelled
 	case errors.As(err, &dns):
 		return ClassDNS
 	case isTimeout(err):
 		return ClassTimeout
-	case errors.As(err, &verify), errors.As(err, &header), errors.As(err, &alert):
+	case errors.As(err, &verify), errors.As(err, &header), isAlert(err):
 		return ClassTLS
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return ClassRefused
@@ -157,6 +160,13 @@ func classify(err error) Class {
 	default:
 		return ClassNetwork
 	}
+}
+
+// isAlert reports whether the peer broke a handshake off. Over TCP, crypto/tls
+// shows its alert only as the operation of a net.OpError.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 func isTimeout(err error) bool {
@@ -176,23 +186,4 @@ func classifyHandshake(err error) Class {
 	default:
 		return ClassTLS
 	}
-}
-
-// Outcome is the result of one step of Probe.
-type Outcome string
-
-// The outcomes of a step.
-const (
-	OutcomeOK      Outcome = "ok"
-	OutcomeWarning Outcome = "warning"
-	OutcomeFailed  Outcome = "failed"
-)
-
-// Finding is one line of `heliograph check --network`.
-type Finding struct {
-	Check   string // dns, tcp, tls, greeting, capabilities, client address
-	Outcome Outcome
-	Detail  string
-	Remedy  string // empty if all is well
-	Took    time.Duration
 }

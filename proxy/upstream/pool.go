@@ -4,9 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -137,6 +134,7 @@ func (u *Upstream) DialAuthenticated(ctx context.Context, c Client, user string,
 	for conn := u.pool.get(key); conn != nil; conn = u.pool.get(key) {
 		if u.alive(ctx, conn) {
 			u.metrics.reuse.WithLabelValues(u.cfg.Name, "reused").Inc()
+			conn.Buffered = nil
 			return conn, true, nil
 		}
 		_ = conn.Close()
@@ -174,74 +172,6 @@ func (u *Upstream) alive(ctx context.Context, conn *SMTPConn) bool {
 	defer cancel()
 	done := guard(ctx, conn)
 	s := &session{u: u, e: &u.smtp, conn: conn.Conn, br: bufio.NewReader(conn.Conn)}
-	reply, err := s.command(ctx, "RSET")
+	reply, err := s.command(ctx, "RSET", "RSET")
 	return done() == nil && err == nil && reply.Code == 250 && s.br.Buffered() == 0
-}
-
-func (u *Upstream) dialAuthenticated(ctx context.Context, c Client, user string, password config.Secret) (*SMTPConn, error) {
-	conn, err := u.DialSMTP(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, u.smtp.timeout, errTimeout)
-	defer cancel()
-	done := guard(ctx, conn)
-	s := &session{u: u, e: &u.smtp, conn: conn.Conn, br: bufio.NewReader(conn.Conn)}
-	err = s.login(ctx, conn, user, password)
-	if late := done(); err == nil && late != nil {
-		err = u.broken(ctx, &u.smtp, "AUTH", late)
-	}
-	if err == nil && s.br.Buffered() > 0 {
-		err = u.fail(&u.smtp, ClassProtocol, errors.New("bytes behind the reply to AUTH"))
-	}
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return conn, nil
-}
-
-// login proves the fixed identity with the first of PLAIN and LOGIN that the
-// server offers.
-func (s *session) login(ctx context.Context, conn *SMTPConn, user string, password config.Secret) error {
-	if conn.TLSState() == nil && s.e.cfg.TLS != config.TLSNone {
-		return s.u.fail(s.e, ClassAuth, errPlaintext)
-	}
-	encode := base64.StdEncoding.EncodeToString
-	mechanisms := conn.Ext.Mechanisms()
-	switch {
-	case contains(mechanisms, "PLAIN"): // RFC 4616
-		return s.auth(ctx, "AUTH PLAIN "+encode([]byte("\x00"+user+"\x00"+password.Reveal())))
-	case contains(mechanisms, "LOGIN"):
-		return s.auth(ctx, "AUTH LOGIN", encode([]byte(user)), encode([]byte(password.Reveal())))
-	default:
-		return s.u.fail(s.e, ClassAuth, errMechanism)
-	}
-}
-
-// auth sends the steps of a SASL exchange, each after a 334 (RFC 4954, 4).
-func (s *session) auth(ctx context.Context, steps ...string) error {
-	for i, step := range steps {
-		reply, err := s.command(ctx, step)
-		switch {
-		case err != nil:
-			// The step is a secret: command names only its first word, and a base64
-			// step is one word.
-			var e *Error
-			if errors.As(err, &e) {
-				return s.u.fail(s.e, e.Class, errors.New("the connection broke during AUTH"))
-			}
-			return err
-		case reply.Code == 235 && i == len(steps)-1:
-			return nil
-		case reply.Code == 334 && i < len(steps)-1:
-		case reply.Temporary() || reply.Permanent():
-			out := s.u.fail(s.e, ClassAuth, fmt.Errorf("the login was refused with %d", reply.Code))
-			out.Reply = &reply
-			return out
-		default:
-			return s.u.fail(s.e, ClassProtocol, fmt.Errorf("unexpected code %d to AUTH", reply.Code))
-		}
-	}
-	return nil
 }

@@ -15,6 +15,25 @@ import (
 // expiresSoon is how long before its end a certificate is worth a warning.
 const expiresSoon = 21 * 24 * time.Hour
 
+// Outcome is the result of one step of Probe.
+type Outcome string
+
+// The outcomes of a step.
+const (
+	OutcomeOK      Outcome = "ok"
+	OutcomeWarning Outcome = "warning"
+	OutcomeFailed  Outcome = "failed"
+)
+
+// Finding is one line of `heliograph check --network`.
+type Finding struct {
+	Check   string // dns, tcp, tls, greeting, capabilities, client address
+	Outcome Outcome
+	Detail  string
+	Remedy  string // empty if all is well
+	Took    time.Duration
+}
+
 // Probe tries the upstream step by step and says for each what came of it and
 // what to do. Steps that depend on a failed one are left out. It sends no
 // credentials and no mail.

@@ -64,7 +64,16 @@ func newEndpoint(protocol string, c config.Endpoint, legacy bool) (endpoint, err
 		e.timeout = defaultTimeout
 	}
 	e.dialer.KeepAlive = time.Minute
-	if c.TLS == config.TLSNone {
+	switch e.cfg.TLS {
+	case config.TLSNone:
+		return e, nil
+	case config.TLSStartTLS, config.TLSImplicit:
+	case "":
+		e.cfg.TLS = config.TLSStartTLS // never in the clear by omission
+	default:
+		return e, fmt.Errorf("tls: %q is none of none, starttls, implicit", c.TLS)
+	}
+	if c.Address == "" {
 		return e, nil
 	}
 	host, _, err := net.SplitHostPort(c.Address)
