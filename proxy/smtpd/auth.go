@@ -1,0 +1,249 @@
+package smtpd
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"heliograph/proxy/upstream"
+)
+
+// errCancelled says that the client gave up a login with "*" before an upstream was asked.
+var errCancelled = errors.New("login cancelled")
+
+// auth handles one AUTH command (RFC 4954), which is still buffered with n bytes.
+// The account is taken from what the client says first, which chooses the upstream;
+// from there on both sides' lines pass unread. A refusal by the upstream is answered
+// and is no error.
+func (s *session) auth(ctx context.Context, mech, initial string, n int) error {
+	command := string(s.in.buffered()[:n])
+	s.in.wipe(n)
+	switch {
+	case s.relay():
+		return s.say("503 5.5.1 AUTH is not used on this listener")
+	case s.conn.TLSState() == nil && !s.conn.Listener.AllowPlaintextAuth:
+		return s.say("530 5.7.0 must issue a STARTTLS command first")
+	case s.helo == "":
+		return s.say("503 5.5.1 EHLO first")
+	case mech == "":
+		return s.say("501 5.5.4 AUTH needs a mechanism")
+	case strings.HasSuffix(mech, "-PLUS"): // bound to a TLS channel that ends here
+		return s.say("504 5.5.4 channel binding is not possible through this gateway")
+	}
+	x := &exchange{s: s, mech: mech, command: command, hasInitial: initial != ""}
+	if initial != "" {
+		x.learn(initial)
+	} else if prompt, first := clientFirst(mech); first {
+		if err := x.prompt(prompt); err != nil {
+			if errors.Is(err, errCancelled) {
+				return s.say("501 5.0.0 authentication cancelled")
+			}
+			return err
+		}
+	}
+	return x.run(ctx)
+}
+
+// clientFirst tells the mechanisms in which the client speaks first, and the
+// challenge that asks it to.
+func clientFirst(mech string) (prompt string, ok bool) {
+	switch {
+	case mech == "LOGIN":
+		return base64.StdEncoding.EncodeToString([]byte("Username:")), true
+	case mech == "PLAIN", mech == "XOAUTH2", mech == "OAUTHBEARER", mech == "EXTERNAL", strings.HasPrefix(mech, "SCRAM-"):
+		return "", true
+	}
+	return "", false
+}
+
+// exchange is one login under way.
+type exchange struct {
+	s          *session
+	mech       string
+	command    string // the AUTH line as it came
+	hasInitial bool
+	first      []byte // the client's first response, with CRLF, when it was asked for
+	user       string // login name, as sent
+	account    string // whose mailbox it is
+}
+
+// learn takes the user from a response in base64.
+func (x *exchange) learn(response string) {
+	b, err := base64.StdEncoding.DecodeString(response)
+	if err != nil {
+		return // the upstream will say so
+	}
+	defer clear(b)
+	if authz, authc, ok := upstream.Username(x.mech, b); ok {
+		x.user, x.account = authc, authz
+		if x.account == "" {
+			x.account = authc
+		}
+	}
+}
+
+// prompt asks the client for its first response in the upstream's place.
+func (x *exchange) prompt(challenge string) error {
+	if err := x.s.say("334 %s", challenge); err != nil {
+		return err
+	}
+	l, err := x.s.in.readLine(maxAuthLine)
+	if err != nil {
+		return err
+	}
+	x.first = append([]byte(nil), l...)
+	x.s.in.wipe(len(l))
+	text := strings.TrimRight(string(x.first), "\r\n")
+	if text == "*" {
+		return errCancelled
+	}
+	x.learn(text)
+	return nil
+}
+
+// run chooses the upstream, connects and relays the login.
+func (x *exchange) run(ctx context.Context) error {
+	s := x.s
+	defer clear(x.first)
+	ip := s.conn.Client().Addr()
+	if wait, err := s.srv.opts.Failures.Check(ctx, ip, x.user); err == nil && wait > 0 {
+		s.srv.metrics.login("limited")
+		s.log.Warn("login refused before it was forwarded", "reason", "too many failures", "wait", wait.String())
+		return s.say("454 4.7.0 too many failed logins, try again in %d seconds", int(wait.Seconds())+1)
+	}
+	if err := x.connect(ctx); err != nil {
+		s.srv.metrics.login("upstream_error")
+		s.srv.metrics.upstreamError(err)
+		s.log.Warn("upstream not reached for a login", "err", err)
+		if errors.Is(err, upstream.ErrNoUpstream) {
+			return s.say("535 5.7.8 no mail server is configured for this user (session %s)", s.conn.ID)
+		}
+		return s.say("454 4.4.1 the mail server cannot be reached now, try again later (session %s)", s.conn.ID)
+	}
+	reply, err := x.relay()
+	if err != nil {
+		s.srv.metrics.login("upstream_error")
+		_ = s.say("421 4.4.2 the connection to the mail server was lost during login (session %s)", s.conn.ID)
+		return fmt.Errorf("relay login: %w", err)
+	}
+	return x.settle(ctx, reply)
+}
+
+// connect opens the upstream of the user, or keeps the one of an earlier try.
+func (x *exchange) connect(ctx context.Context) error {
+	s := x.s
+	target, err := s.set.Router.Route(s.conn.Listener.Upstream, s.conn.SNI(), x.account)
+	if err != nil {
+		return err
+	}
+	if s.up != nil && s.target == target {
+		return nil
+	}
+	if s.up != nil {
+		_ = s.up.Close()
+		s.up = nil
+	}
+	up, err := target.DialSMTP(ctx, s.clientInfo())
+	if err != nil {
+		return err
+	}
+	s.attach(target, up)
+	return nil
+}
+
+// clientInfo is what the upstream may be told of the client.
+func (s *session) clientInfo() upstream.Client {
+	return upstream.Client{Addr: s.conn.Client(), Helo: s.helo, TLS: s.conn.TLSState() != nil}
+}
+
+// attach makes up the session's upstream connection.
+func (s *session) attach(target *upstream.Upstream, up *upstream.SMTPConn) {
+	s.target, s.up = target, up
+	s.upIn = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(up.Buffered), up), 4096)
+}
+
+// relay passes the lines of the login both ways until the upstream's last word.
+func (x *exchange) relay() (upstream.Reply, error) {
+	s := x.s
+	ask := func(l []byte) (upstream.Reply, error) {
+		_ = s.up.SetDeadline(time.Now().Add(authTimeout))
+		defer func() { _ = s.up.SetDeadline(time.Time{}) }()
+		if _, err := s.up.Write(l); err != nil {
+			return upstream.Reply{}, err
+		}
+		return upstream.ReadReply(s.upIn)
+	}
+	reply, err := ask([]byte(x.command))
+	x.command = ""
+	if err != nil {
+		return reply, err
+	}
+	if x.first != nil && reply.Code == 334 { // the client has answered this challenge already
+		if reply, err = ask(x.first); err != nil {
+			return reply, err
+		}
+	}
+	for range maxAuthRounds {
+		if reply.Code != 334 {
+			return reply, nil
+		}
+		if _, err := s.out.Write(reply.Raw); err != nil {
+			return reply, err
+		}
+		l, err := s.in.readLine(maxAuthLine)
+		if err != nil {
+			return reply, err
+		}
+		if x.user == "" {
+			x.learn(strings.TrimRight(string(l), "\r\n"))
+		}
+		reply, err = ask(l)
+		s.in.wipe(len(l))
+		if err != nil {
+			return reply, err
+		}
+	}
+	return reply, errors.New("login takes too many rounds")
+}
+
+// settle passes the upstream's last word on and counts it.
+func (x *exchange) settle(ctx context.Context, reply upstream.Reply) error {
+	s := x.s
+	ip := s.conn.Client().Addr()
+	if reply.Code == 235 {
+		s.account = upstream.Account(x.account, "")
+		if s.account == "" {
+			s.account = "unknown" // a mechanism that hides its user, such as GSSAPI
+		}
+		s.srv.opts.Failures.Succeeded(ctx, ip, x.user)
+		s.srv.metrics.login("ok")
+		s.log = s.log.With("account", s.account, "upstream", s.target.Name())
+		s.log.Info("logged in", "mechanism", x.mech)
+		_, err := s.out.Write(reply.Raw)
+		return err
+	}
+	outcome := "temporary"
+	if reply.Code/100 == 5 && reply.Code != 501 && reply.Code != 504 { // syntax and mechanism are no guesses
+		outcome = "refused"
+		s.failures++
+		s.srv.opts.Failures.Failed(ctx, ip, x.user)
+	}
+	s.srv.metrics.login(outcome)
+	s.log.Info("login refused by the upstream", "mechanism", x.mech, "code", reply.Code)
+	if _, err := s.out.Write(reply.Raw); err != nil {
+		return err
+	}
+	if reply.Code == 421 || s.failures >= maxAuthFailures {
+		if reply.Code != 421 {
+			_ = s.say("421 4.7.0 too many failed logins, closing")
+		}
+		return errors.New("login failed")
+	}
+	return nil
+}
