@@ -20,7 +20,9 @@ type Config struct {
 	Console   Console    `yaml:"console"`
 	Log       Log        `yaml:"log"`
 
-	src *source // holds the warnings
+	// A function, because fmt may print what a pointer leads to, and that is
+	// the text of the file with its secrets.
+	warnings func() []string
 }
 
 // TLS names the certificate that the listeners show.

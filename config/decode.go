@@ -95,7 +95,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, path string) {
 	t := v.Type()
 	switch {
 	case t == sectionType:
-		v.Set(reflect.ValueOf(Section{node: node, src: d.src, path: path}))
+		v.Set(reflect.ValueOf(content{node: node, src: d.src, path: path}.section()))
 	case t == targetType:
 		d.target(node, v, path)
 	case slices.Contains(scalarTypes, t), reflect.PointerTo(t).Implements(textType):

@@ -188,9 +188,9 @@ func notEmpty(given map[string]pair, key string) (pair, bool) {
 func (d *decoder) target(node ast.Node, v reflect.Value, path string) {
 	d.structure(node, v, path, true)
 	if !isScalarNode(node) {
-		v.FieldByName("Section").Set(reflect.ValueOf(Section{
+		v.FieldByName("Section").Set(reflect.ValueOf(content{
 			node: node, src: d.src, path: path, reserved: []string{"name", "type"},
-		}))
+		}.section()))
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 // spaces, brackets and the tokens for which shown is true are quoted: what the
 // line holds besides may be a secret, or the middle of one.
 func (s *source) excerpt(at place, shown func(*token.Token) bool) string {
-	text := []rune(s.line(at.line))
+	text := s.withoutComment(at.line)
 	if len(text) == 0 {
 		return ""
 	}
@@ -33,6 +33,17 @@ func (s *source) excerpt(at place, shown func(*token.Token) bool) string {
 	number := fmt.Sprintf("%5d", at.line)
 	return number + " | " + strings.TrimRightFunc(string(quoted), unicode.IsSpace) + "\n" +
 		strings.Repeat(" ", len(number)) + " | " + indentLike(quoted[:min(caret, len(quoted))]) + "^"
+}
+
+// withoutComment returns a line up to its comment, which may hold the old password.
+func (s *source) withoutComment(line int) []rune {
+	text := []rune(s.line(line))
+	for _, tk := range s.tokens[line] {
+		if tk.Type == token.CommentType {
+			return text[:max(0, min(len(text), tk.Position.Column-1))]
+		}
+	}
+	return text
 }
 
 // visible marks the characters of a line that may be shown.
@@ -117,8 +128,7 @@ func isPunctuation(tk *token.Token) bool {
 	return false
 }
 
-// isScalar reports whether a token is text that the file's author wrote. A
-// comment is none: it may hold the old password.
+// isScalar reports whether a token is text that the file's author wrote.
 func isScalar(tk *token.Token) bool {
 	switch tk.Type {
 	case token.StringType, token.SingleQuoteType, token.DoubleQuoteType, token.IntegerType,

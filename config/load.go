@@ -20,12 +20,12 @@ func Load(path string, checks ...Check) (*Config, error) {
 	if err != nil {
 		return nil, &Errors{{File: path, Message: err.Error(), Remedy: loadRemedy(err)}}
 	}
-	cfg, inline, err := read(path, text, checks)
+	cfg, d, err := read(path, text, checks)
 	if err != nil {
 		return nil, err
 	}
-	if inline {
-		cfg.src.warnIfOpen(path, "the secrets in it")
+	if d.inline {
+		d.src.warnIfOpen(path, "the secrets in it")
 	}
 	return cfg, nil
 }
@@ -45,14 +45,14 @@ func Parse(name string, src []byte, checks ...Check) (*Config, error) {
 	return cfg, err
 }
 
-// read is Parse; it also tells whether a secret stands in the text itself.
-func read(name string, text []byte, checks []Check) (*Config, bool, error) {
+// read is Parse; it also returns the decoder, which knows more about the text.
+func read(name string, text []byte, checks []Check) (*Config, *decoder, error) {
 	src, node, err := readSource(name, text)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	cfg := defaults()
-	cfg.src = src
+	cfg.warnings = src.allWarnings
 	d := newDecoder(src)
 	d.document(node, cfg)
 	cfg.complete()
@@ -60,9 +60,9 @@ func read(name string, text []byte, checks []Check) (*Config, bool, error) {
 	v.all()
 	v.targets(checks)
 	if err := d.result(); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	return cfg, d.inline, nil
+	return cfg, d, nil
 }
 
 // document reads the top of the file.
@@ -79,10 +79,8 @@ func (d *decoder) document(node ast.Node, cfg *Config) {
 // Warnings lists what works but should be looked at, such as files with secrets
 // that everybody may read. No secrets are in the texts.
 func (c *Config) Warnings() []string {
-	if c.src == nil {
+	if c.warnings == nil {
 		return nil
 	}
-	c.src.mu.Lock()
-	defer c.src.mu.Unlock()
-	return append([]string(nil), c.src.warnings...)
+	return c.warnings()
 }

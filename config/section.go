@@ -12,11 +12,29 @@ import (
 // Section is the part of the configuration that belongs to a connector. The
 // connector reads it with Decode. The zero Section is an empty one.
 type Section struct {
-	node     ast.Node
-	src      *source
+	// A function, because fmt may print what a pointer leads to, and that is
+	// the text of the file with its secrets.
+	content func() content
+}
+
+// content is what a section stands for.
+type content struct {
+	node     ast.Node // nil where the section is empty
+	src      *source  // nil for the zero Section
 	path     string
 	reserved []string // keys that were read already
 	err      error    // of NewSection
+}
+
+// section returns a Section that stands for c.
+func (c content) section() Section { return Section{content: func() content { return c }} }
+
+// open returns what the section stands for.
+func (s Section) open() content {
+	if s.content == nil {
+		return content{}
+	}
+	return s.content()
 }
 
 // NewSection returns the section that a YAML text holds, as it would stand in
@@ -24,7 +42,7 @@ type Section struct {
 // connectors: a text that is not YAML fails in Decode.
 func NewSection(text string) Section {
 	src, node, err := readSource("section.yaml", []byte(text))
-	return Section{node: node, src: src, reserved: []string{"name", "type"}, err: err}
+	return content{node: node, src: src, reserved: []string{"name", "type"}, err: err}.section()
 }
 
 // Decode reads the section into a pointer to a struct with yaml tags. What the
@@ -37,18 +55,19 @@ func (s Section) Decode(into any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("decoding a section into %T: not a pointer to a struct", into)
 	}
-	if s.err != nil {
-		return s.err
+	c := s.open()
+	if c.err != nil {
+		return c.err
 	}
-	if s.node == nil {
+	if c.node == nil {
 		return nil
 	}
-	d := newDecoder(s.src)
-	for _, key := range s.reserved {
-		d.reserved = append(d.reserved, join(s.path, key))
+	d := newDecoder(c.src)
+	for _, key := range c.reserved {
+		d.reserved = append(d.reserved, join(c.path, key))
 	}
-	if _, empty := s.node.(*ast.NullNode); !empty {
-		d.structure(s.node, v.Elem(), s.path, false)
+	if _, empty := c.node.(*ast.NullNode); !empty {
+		d.structure(c.node, v.Elem(), c.path, false)
 	}
 	return d.result()
 }
@@ -57,14 +76,14 @@ func (s Section) Decode(into any) error {
 // beginning where it has no such key. For what a connector finds out itself:
 // "is missing", "is not an https address". No secrets in the texts.
 func (s Section) Mistake(key, message, remedy string) error {
-	if s.src == nil {
-		return &Errors{{Path: join(s.path, key), Message: message, Remedy: remedy}}
+	c := s.open()
+	if c.src == nil {
+		return &Errors{{Path: join(c.path, key), Message: message, Remedy: remedy}}
 	}
-	d := newDecoder(s.src)
-	at := startOf(s.node)
-	if s.node != nil {
-		probe := newDecoder(s.src)
-		pairs, _ := probe.pairs(s.node, s.path)
+	d, at := newDecoder(c.src), place{}
+	if c.node != nil {
+		at = startOf(c.node)
+		pairs, _ := newDecoder(c.src).pairs(c.node, c.path)
 		for _, p := range pairs {
 			if p.key == key {
 				d.src.show(p.at)
@@ -72,12 +91,12 @@ func (s Section) Mistake(key, message, remedy string) error {
 			}
 		}
 	}
-	d.fail(join(s.path, key), at, message, remedy)
+	d.fail(join(c.path, key), at, message, remedy)
 	return d.result()
 }
 
 // Path returns where the section stands in the file, such as targets[1].
-func (s Section) Path() string { return s.path }
+func (s Section) Path() string { return s.open().path }
 
 // String says that this is a section; its values may be secrets.
 func (s Section) String() string { return "<section>" }

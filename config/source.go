@@ -44,6 +44,13 @@ func (s *source) warn(text string) {
 	}
 }
 
+// allWarnings returns a copy of the warnings so far.
+func (s *source) allWarnings() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.warnings)
+}
+
 // readSource parses text. The node is nil where the text holds nothing.
 func readSource(name string, text []byte) (*source, ast.Node, error) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // Windows editors begin with it

@@ -74,9 +74,9 @@ func (v *validator) upstreams() {
 			v.bad(path+".provider", quote(u.Provider)+" is not known", providerRemedy(u.Provider))
 		}
 		v.domains(path+".domains", u.Domains)
-		for _, domain := range slices.Compact(slices.Clone(u.Domains)) {
+		for k, domain := range u.Domains {
 			if other, taken := domains[domain]; taken {
-				v.bad(path+".domains", fmt.Sprintf("%s belongs to %s already", domain, other), "Each domain goes to one upstream.")
+				v.bad(fmt.Sprintf("%s.domains[%d]", path, k), fmt.Sprintf("%s belongs to %s already", domain, other), "Each domain goes to one upstream.")
 				continue
 			}
 			domains[domain] = "upstream " + u.Name
@@ -215,9 +215,10 @@ func (v *validator) protocol(path, protocol string) {
 
 // listenerTLS checks that TLS has a certificate, and that logins have TLS.
 func (v *validator) listenerTLS(path string, l *Listener) {
-	if l.TLS != TLSNone && v.cfg.TLS.CertFile == "" && v.cfg.TLS.KeyFile == "" {
-		v.bad("tls", fmt.Sprintf("%s.tls is %s, but tls.cert_file and tls.key_file are missing", path, l.TLS),
-			"Name the certificate and its key at the top of the file.")
+	if l.TLS != TLSNone && v.cfg.TLS == (TLS{}) && !v.broken["tls"] {
+		v.bad(path+".tls", fmt.Sprintf("%s needs a certificate, but tls.cert_file and tls.key_file are missing", l.TLS),
+			"Name the certificate and its key in the section tls.")
+		v.broken["tls"] = true // once is enough
 	}
 	if l.AllowPlaintextAuth {
 		if host, _, err := splitAddress(l.Address, true); err == nil && !isLoopback(host) {
