@@ -21,6 +21,9 @@ const (
 	// minSegment is the least that is worth allocating on a disk that is nearly full.
 	minSegment = 1 << 20
 
+	// minGather is the duration of a sync below which it is not worth to wait for company.
+	minGather = 400 * time.Microsecond
+
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 5 * time.Second
 )
@@ -38,6 +41,9 @@ type appender struct {
 	lastSeq  uint64 // the highest number that was ever tried
 	zeros    []byte
 	spare    []byte // buffer of the last group
+
+	lastSync time.Duration
+	expected int // how many writers there seem to be
 
 	syncBy  time.Time // when something must reach the disk at the latest; zero: nothing waits
 	backoff time.Duration
@@ -88,6 +94,7 @@ func (a *appender) turn(must bool) {
 	a.busySince.Store(time.Now().UnixNano())
 	defer a.busySince.Store(0)
 
+	a.gather()
 	g, marks := a.take()
 	if err := a.write(g); err != nil {
 		a.fail(g, marks, err)
@@ -95,8 +102,8 @@ func (a *appender) turn(must bool) {
 	}
 	a.unsynced = append(a.unsynced, marks...)
 	close(g.written)
-	if !must && !(g.sync && a.Log.sync) {
-		if g.sync {
+	if !must && !(g.waiters > 0 && a.Log.sync) {
+		if g.waiters > 0 {
 			a.needSyncWithin(backgroundDelay)
 		}
 		close(g.synced) // nobody waits for it
@@ -109,8 +116,35 @@ func (a *appender) turn(must bool) {
 		a.failSegment(nil, err)
 		return
 	}
+	a.mu.Lock()
+	a.expected = g.waiters + a.next.waiters
+	a.mu.Unlock()
 	close(g.synced)
 	a.spare = g.buf
+}
+
+// gather waits a moment, an eighth of a sync at most, for as many writers as there were
+// at the end of the last sync, those who had waited for it and those who came meanwhile.
+// Without that the two camps take turns, and each message waits for two syncs.
+func (a *appender) gather() {
+	if a.expected < 2 || a.lastSync < minGather {
+		return
+	}
+	timer := time.NewTimer(a.lastSync / 8)
+	defer timer.Stop()
+	for {
+		a.mu.Lock()
+		enough := a.next.waiters >= a.expected || len(a.next.buf) >= groupBytes/2
+		a.mu.Unlock()
+		if enough {
+			return
+		}
+		select {
+		case <-a.kick:
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 // take closes the next group and adds the marks that wait: they come after the
@@ -182,7 +216,8 @@ func (a *appender) syncFile() error {
 		a.metrics.failures.WithLabelValues(failSync).Inc()
 		return fmt.Errorf("syncing %s: %w", fileName(a.seq), err)
 	}
-	a.metrics.syncs.Observe(time.Since(begin).Seconds())
+	a.lastSync = time.Since(begin)
+	a.metrics.syncs.Observe(a.lastSync.Seconds())
 	a.synced = a.off
 	a.unsynced = a.unsynced[:0]
 	a.publish(Position{a.seq, a.off})

@@ -5,19 +5,27 @@ import (
 	"io"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"heliograph/internal/journal/segment"
 )
 
 // BenchmarkSeal measures durable appends of 5 KB.
 func BenchmarkSeal(b *testing.B) {
-	for _, writers := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
-			l := open(b, segment.Options{Dir: b.TempDir(), Keys: segment.NewKeyring(), Sync: true})
+	for _, c := range []struct {
+		disk    string
+		fs      segment.FS
+		writers int
+	}{
+		{"own", segment.OS, 1}, {"own", segment.OS, 16}, {"own", segment.OS, 64},
+		{"2ms", slowFS{segment.OS}, 1}, {"2ms", slowFS{segment.OS}, 16}, {"2ms", slowFS{segment.OS}, 64},
+	} {
+		writers := c.writers
+		b.Run(fmt.Sprintf("disk=%s/writers=%d", c.disk, writers), func(b *testing.B) {
+			l := open(b, segment.Options{Dir: b.TempDir(), FS: c.fs, Keys: segment.NewKeyring(), Sync: true})
 			body := text(2, 5000)
 			var n atomic.Int64
 			b.SetBytes(int64(len(body)))
-			b.SetParallelism(writers)
 			b.ReportAllocs()
 			work := make(chan struct{})
 			done := make(chan error)
@@ -43,6 +51,21 @@ func BenchmarkSeal(b *testing.B) {
 			}
 		})
 	}
+}
+
+// slowFS is a disk whose sync takes 2 ms, so that figures of different machines compare.
+type slowFS struct{ segment.FS }
+
+func (s slowFS) Create(name string) (segment.File, error) {
+	f, err := s.FS.Create(name)
+	return slowFile{f}, err
+}
+
+type slowFile struct{ segment.File }
+
+func (f slowFile) Sync() error {
+	<-time.After(2 * time.Millisecond)
+	return nil
 }
 
 // BenchmarkStream measures one large message, in and out.

@@ -79,9 +79,9 @@ type span struct {
 
 // group is what one write to the disk takes along.
 type group struct {
-	buf  []byte
-	recs []int // where the records begin in buf
-	sync bool  // somebody waits for synced
+	buf     []byte
+	recs    []int // where the records begin in buf
+	waiters int   // how many wait for synced
 
 	base     Location // of buf[0]; valid when written is closed without writeErr
 	writeErr error    // valid when written is closed
@@ -215,7 +215,9 @@ func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, sync bool) (g *
 		g = l.next
 		if len(g.buf) == 0 || len(g.buf)+len(rec) <= groupBytes {
 			offset = g.add(rec)
-			g.sync = g.sync || sync
+			if sync {
+				g.waiters++
+			}
 			l.mu.Unlock()
 			l.wake()
 			return g, offset, nil
