@@ -1,0 +1,170 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"heliograph/config"
+	"heliograph/crmclient"
+	"heliograph/hooks"
+	"heliograph/internal/journal"
+	"heliograph/internal/message"
+)
+
+// errGone says that no copy of the message is in the journal any more.
+var errGone = &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the journal has no copy of this message any more"}
+
+// deliver writes one activity into one CRM.
+func (m *Mirror) deliver(ctx context.Context, t *target, key string) (crmclient.Receipt, error) {
+	a, p, msg, err := m.activity(ctx, key)
+	if err != nil {
+		return crmclient.Receipt{}, err
+	}
+	if a.Contacts, err = m.match(ctx, t, a, p, msg); err != nil {
+		return crmclient.Receipt{}, err
+	}
+	receipt, err := t.Client.LogEmail(ctx, a)
+	if err != nil {
+		return crmclient.Receipt{}, fmt.Errorf("logging the mail: %w", err)
+	}
+	return receipt, nil
+}
+
+// activity builds the activity from the first copy that is in scope and still there, and
+// adds what the others know: accounts and blind copies.
+func (m *Mirror) activity(ctx context.Context, key string) (*crmclient.Activity, *people, *message.Message, error) {
+	var thread string
+	if err := m.o.Store.Reader().QueryRowContext(ctx, `SELECT thread FROM messages WHERE key = $1`, key).Scan(&thread); err != nil {
+		return nil, nil, nil, fmt.Errorf("reading message %s: %w", key, err)
+	}
+	threads, err := resolve(ctx, m.o.Store.Reader(), []string{thread})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	copies, err := sightings(ctx, m.o.Store.Reader(), key)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("reading sightings of %s: %w", key, err)
+	}
+	a := &crmclient.Activity{Key: key, Thread: threads[0], Unconfirmed: true}
+	var msg *message.Message
+	var first journal.Entry
+	var p people
+	for _, s := range copies {
+		if s.excluded != "" {
+			continue
+		}
+		a.Sightings = append(a.Sightings, s.forCRM())
+		a.Unconfirmed = a.Unconfirmed && s.unconfirmed
+		if s.account != "" && !slices.Contains(a.Accounts, s.account) {
+			a.Accounts = append(a.Accounts, s.account)
+		}
+		e, err := m.o.Journal.Entry(ctx, s.entry)
+		switch {
+		case errors.Is(err, journal.ErrNotFound):
+			continue
+		case err != nil:
+			return nil, nil, nil, fmt.Errorf("reading entry %s: %w", s.entry, err)
+		case msg == nil:
+			if msg, err = parse(ctx, m.event(e)); err != nil {
+				return nil, nil, nil, err
+			}
+			first, p = e, m.people(e, msg)
+		default:
+			p.bcc = append(p.bcc, blind(e, p.to, p.cc, p.bcc)...)
+		}
+	}
+	if msg == nil {
+		return nil, nil, nil, errGone
+	}
+	p.external = nil
+	p.classify(m.o.Internal, employee(first))
+	m.fill(a, &p, msg, first)
+	return a, &p, msg, nil
+}
+
+func (m *Mirror) event(e journal.Entry) hooks.Event {
+	return hooks.Event{Entry: e, Body: func(ctx context.Context) (io.ReadCloser, error) { return m.o.Journal.Body(ctx, e) }}
+}
+
+// fill copies what the message says.
+func (m *Mirror) fill(a *crmclient.Activity, p *people, msg *message.Message, e journal.Entry) {
+	a.MessageID, a.Subject, a.Date = msg.MessageID, msg.Subject, msg.Date
+	if a.Date.IsZero() {
+		a.Date = e.Received
+	}
+	a.Direction, a.From, a.To, a.CC, a.BCC = p.direction, p.from, p.to, p.cc, p.bcc
+	a.Text, a.TextUnquoted, a.HTML = msg.Text, msg.Unquoted, msg.HTML
+	a.Automated, a.Flags = msg.Automated, msg.Flags
+	for i, f := range msg.Attachments {
+		a.Attachments = append(a.Attachments, crmclient.Attachment{
+			Name: f.Name, Type: f.Type, Size: f.Size, SHA256: f.SHA256, Inline: f.Inline,
+			Open: func(ctx context.Context) (io.ReadCloser, error) {
+				body, err := m.o.Journal.Body(ctx, e)
+				if err != nil {
+					return nil, fmt.Errorf("opening entry %s: %w", e.ID, err)
+				}
+				return message.OpenAttachment(body, i, parseOptions(e)), nil
+			},
+		})
+	}
+}
+
+// match finds the correspondents in the CRM and adds those whom policy wants added. That
+// a contact cannot be added does not keep the mail from the CRM.
+func (m *Mirror) match(ctx context.Context, t *target, a *crmclient.Activity, p *people, msg *message.Message) ([]crmclient.Contact, error) {
+	if len(p.external) == 0 {
+		return nil, nil
+	}
+	contacts, err := t.Client.FindContacts(ctx, p.addresses())
+	if err != nil {
+		return nil, fmt.Errorf("finding contacts: %w", err)
+	}
+	creator, ok := t.Client.(crmclient.ContactCreator)
+	if !ok || m.o.Unmatched != config.UnmatchedCreate {
+		return contacts, nil
+	}
+	known := map[string]bool{}
+	for _, c := range contacts {
+		known[c.Address] = true
+	}
+	for _, who := range p.external {
+		if known[who.Address] || !creatable(who, msg, p) {
+			continue
+		}
+		c, err := creator.CreateContact(ctx, who, m.owner(a, p))
+		switch class := crmclient.ClassOf(err); {
+		case err == nil:
+			m.metrics.contacts.WithLabelValues(t.Name).Inc()
+			contacts = append(contacts, c)
+		case class == crmclient.ClassPermanent || class == crmclient.ClassDuplicate:
+			m.o.Logger.WarnContext(ctx, "contact not created", "target", t.Name, "message_key", a.Key, "error", err)
+		default:
+			return nil, fmt.Errorf("creating a contact: %w", err)
+		}
+	}
+	return contacts, nil
+}
+
+// owner is the employee whom a new contact belongs to: who wrote, or else who was written to.
+func (m *Mirror) owner(a *crmclient.Activity, p *people) string {
+	if p.from.Address != "" && m.o.Internal(p.from.Address) {
+		return p.from.Address
+	}
+	if p.direction == crmclient.Outbound && len(a.Accounts) > 0 {
+		return a.Accounts[0]
+	}
+	for _, list := range [][]crmclient.Person{p.to, p.cc, p.bcc} {
+		for _, who := range list {
+			if m.o.Internal(who.Address) {
+				return who.Address
+			}
+		}
+	}
+	if len(a.Accounts) > 0 {
+		return a.Accounts[0]
+	}
+	return ""
+}

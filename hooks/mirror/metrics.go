@@ -1,0 +1,76 @@
+package mirror
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	messages   prometheus.Counter
+	sightings  prometheus.Counter
+	excluded   *prometheus.CounterVec
+	joined     prometheus.Counter
+	deliveries *prometheus.CounterVec
+	lag        *prometheus.HistogramVec
+	seconds    *prometheus.HistogramVec
+	contacts   *prometheus.CounterVec
+	paused     *prometheus.GaugeVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		messages: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heliograph_mirror_messages_total", Help: "Messages seen for the first time.",
+		}),
+		sightings: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heliograph_mirror_sightings_total", Help: "Entries recorded as a copy of a message.",
+		}),
+		excluded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heliograph_mirror_excluded_total", Help: "Sightings that were kept from all targets, by reason.",
+		}, []string{"reason"}),
+		joined: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heliograph_mirror_threads_joined_total", Help: "Threads that turned out to be part of another.",
+		}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heliograph_mirror_deliveries_total",
+			Help: "Attempts to deliver, by target and outcome (mirrored, duplicate, retry, rate, auth, configuration, permanent, dead, paused, stopped).",
+		}, []string{"target", "outcome"}),
+		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "heliograph_mirror_lag_seconds", Help: "From the arrival of a message to its activity in the target.",
+			Buckets: prometheus.ExponentialBuckets(0.05, 4, 11), // 50 ms to 14 h
+		}, []string{"target"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "heliograph_mirror_delivery_seconds", Help: "Time one attempt to deliver took.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 3, 10), // 5 ms to 98 s
+		}, []string{"target"}),
+		contacts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heliograph_mirror_contacts_created_total", Help: "Contacts created for unknown correspondents.",
+		}, []string{"target"}),
+		paused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "heliograph_mirror_target_paused", Help: "1 while a target is left alone because of its credentials, its settings or its rate limit.",
+		}, []string{"target"}),
+	}
+	if r != nil {
+		r.MustRegister(m.messages, m.sightings, m.excluded, m.joined, m.deliveries, m.lag, m.seconds, m.contacts, m.paused)
+	}
+	return m
+}
+
+func (m *metrics) recorded(r recorded, s sighting) {
+	if r.newMessage {
+		m.messages.Inc()
+	}
+	if r.newSighting {
+		m.sightings.Inc()
+		if s.excluded != "" {
+			m.excluded.WithLabelValues(s.excluded).Inc()
+		}
+	}
+	m.joined.Add(float64(r.joined))
+}
+
+func (m *metrics) delivered(target, outcome string, began time.Time) {
+	m.deliveries.WithLabelValues(target, outcome).Inc()
+	m.seconds.WithLabelValues(target).Observe(time.Since(began).Seconds())
+}

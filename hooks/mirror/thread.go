@@ -1,0 +1,195 @@
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"database/sql"
+
+	"heliograph/internal/message"
+	"heliograph/internal/store"
+)
+
+const (
+	// maxRefs bounds how many ids one message ties together; its nearest count.
+	maxRefs = 50
+	// subjectWindow is how long a subject with the same people means the same thread.
+	subjectWindow = 30 * 24 * time.Hour
+	// threadLock is the PostgreSQL advisory lock under which threads are joined.
+	threadLock = 0x68656c696f // "helio"
+)
+
+// thread finds or opens the thread of a new message. Two messages that arrive at
+// once and name the same id meet at the unique key of thread_refs: the second waits, sees
+// the first one's row, and joins. joined counts threads that became one.
+func (m *Mirror) thread(ctx context.Context, tx store.Querier, s sighting, msg *message.Message, p people) (id string, joined int, err error) {
+	refs := references(msg)
+	hash, reply := subjectHash(msg, p)
+	found, err := threadsOf(ctx, tx, refs)
+	if err != nil {
+		return "", 0, err
+	}
+	if len(found) == 0 && reply {
+		if found, err = threadOfSubject(ctx, tx, hash, store.Micros(s.at.Add(-subjectWindow))); err != nil {
+			return "", 0, err
+		}
+	}
+	own := "t" + s.entry.String() // sorts by time: when threads join, the oldest stays
+	if len(found) == 0 {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO threads (id, created_at, joined) VALUES ($1, $2, '')`, own, store.Micros(m.o.Now())); err != nil {
+			return "", 0, err
+		}
+		found = []string{own}
+	}
+	for _, ref := range refs {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO thread_refs (ref, thread) VALUES ($1, $2) ON CONFLICT (ref) DO NOTHING`, ref, found[0]); err != nil {
+			return "", 0, err
+		}
+	}
+	// Again: another message may have brought one of the ids meanwhile.
+	again, err := threadsOf(ctx, tx, refs)
+	if err != nil {
+		return "", 0, err
+	}
+	found = unite(found, again)
+	id = found[0]
+	if len(found) > 1 {
+		if id, err = m.join(ctx, tx, found); err != nil {
+			return "", 0, err
+		}
+	}
+	if hash != "" {
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO thread_subjects (hash, thread, seen_at) VALUES ($1, $2, $3)
+			ON CONFLICT (hash) DO UPDATE SET thread = excluded.thread, seen_at = excluded.seen_at`, hash, id, store.Micros(s.at))
+	}
+	return id, len(found) - 1, err
+}
+
+// references returns what ties the message to others, sorted, so that transactions lock in
+// one order.
+func references(msg *message.Message) []string {
+	ids := msg.ThreadIDs()
+	ids = ids[:min(len(ids), maxRefs)]
+	if msg.MessageID != "" {
+		ids = append(ids, msg.MessageID)
+	}
+	if msg.ThreadIndex != "" {
+		ids = append(ids, "thread-index:"+msg.ThreadIndex)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// subjectHash stands for the subject and the correspondents. reply tells whether the subject
+// says that it answers something. There is no hash without a subject or correspondents.
+func subjectHash(msg *message.Message, p people) (hash string, reply bool) {
+	base, reply := message.BaseSubject(msg.Subject)
+	if base == "" || len(p.external) == 0 {
+		return "", false
+	}
+	sum := sha256.Sum256([]byte(base + "\n" + strings.Join(p.addresses(), "\n")))
+	return hex.EncodeToString(sum[:]), reply
+}
+
+// threadsOf returns the threads that any of the refs belong to, sorted, each as what it
+// has become.
+func threadsOf(ctx context.Context, tx store.Querier, refs []string) (out []string, err error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	marks := make([]string, len(refs))
+	args := make([]any, len(refs))
+	for i, ref := range refs {
+		marks[i], args[i] = "$"+strconv.Itoa(i+1), ref
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT thread FROM thread_refs WHERE ref IN (`+strings.Join(marks, ", ")+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		ids = append(ids, id)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	return resolve(ctx, tx, ids)
+}
+
+func threadOfSubject(ctx context.Context, tx store.Querier, hash string, since int64) ([]string, error) {
+	var id string
+	err := tx.QueryRowContext(ctx, `SELECT thread FROM thread_subjects WHERE hash = $1 AND seen_at >= $2`, hash, since).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return resolve(ctx, tx, []string{id})
+}
+
+// maxJoins bounds the chain of threads that became others.
+const maxJoins = 100
+
+// resolve follows joins and returns each thread once, sorted.
+func resolve(ctx context.Context, q store.Querier, ids []string) ([]string, error) {
+	var out []string
+	for _, id := range ids {
+		for range maxJoins {
+			var joined string
+			if err := q.QueryRowContext(ctx, `SELECT joined FROM threads WHERE id = $1`, id).Scan(&joined); err != nil {
+				return nil, fmt.Errorf("thread %s: %w", id, err)
+			}
+			if joined == "" {
+				break
+			}
+			id = joined
+		}
+		out = append(out, id)
+	}
+	return unite(out), nil
+}
+
+func unite(lists ...[]string) []string {
+	out := slices.Concat(lists...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// join makes all threads one: the oldest. On PostgreSQL joins run one after the
+// other, so that no two of them make a ring.
+func (m *Mirror) join(ctx context.Context, tx store.Querier, ids []string) (string, error) {
+	if m.o.Store.Dialect() == store.Postgres {
+		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, threadLock); err != nil {
+			return "", err
+		}
+	}
+	ids, err := resolve(ctx, tx, ids)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids[1:] {
+		for _, query := range []string{
+			`UPDATE threads SET joined = $1 WHERE id = $2`,
+			`UPDATE thread_refs SET thread = $1 WHERE thread = $2`,
+			`UPDATE messages SET thread = $1 WHERE thread = $2`,
+		} {
+			if _, err := tx.ExecContext(ctx, query, ids[0], id); err != nil {
+				return "", err
+			}
+		}
+	}
+	return ids[0], nil
+}
