@@ -145,8 +145,8 @@ func (d *decoder) list(node ast.Node, v reflect.Value, path string) {
 	out := reflect.MakeSlice(v.Type(), 0, len(seq.Values))
 	for i, entry := range seq.Values {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		if _, empty := entry.(*ast.NullNode); empty {
-			d.fail(at, startOf(seq), "entry "+strconv.Itoa(i+1)+" of the list is empty", "Fill it in or take it out.")
+		if _, empty := entry.(*ast.NullNode); empty && v.Type().Elem().Kind() != reflect.Interface {
+			d.fail(at, startOf(entry), "entry "+strconv.Itoa(i+1)+" of the list is empty", "Fill it in or take it out.")
 			continue
 		}
 		item := reflect.New(v.Type().Elem())

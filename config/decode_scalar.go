@@ -50,7 +50,11 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, path string) {
 func (d *decoder) plain(node ast.Node, text string, v reflect.Value, path string) {
 	if want, isNumber := kindsWithNumbers[v.Kind()]; isNumber {
 		if !setNumber(cleanNumber(node), node, v) {
-			d.fail(path, startOf(node), want+" is needed here, not "+quote(text), "Write the number without quotes or unit.")
+			message, remedy := want+" is needed here, not "+quote(text), "Write the number without quotes or unit."
+			if _, whole := node.(*ast.IntegerNode); whole {
+				message, remedy = text+" is out of range", "Write a number that makes sense here."
+			}
+			d.fail(path, startOf(node), message, remedy)
 		}
 		return
 	}

@@ -106,7 +106,37 @@ func (s *source) parse(text string) (file *ast.File, err error) {
 			s.tokens[tk.Position.Line] = append(s.tokens[tk.Position.Line], tk)
 		}
 	}
+	if tooDeep(tokens) {
+		return nil, errParser
+	}
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+}
+
+// maxNesting bounds brackets inside brackets, and signs such as "- - -" in one
+// line. The library's parser recurses once for each, and running out of stack
+// ends the whole process.
+const maxNesting = 100
+
+// tooDeep reports whether a text nests deeper than maxNesting.
+func tooDeep(tokens token.Tokens) bool {
+	depth, line, inLine := 0, 0, 0
+	for _, tk := range tokens {
+		if tk.Position != nil && tk.Position.Line != line {
+			line, inLine = tk.Position.Line, 0
+		}
+		switch tk.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			depth++
+		case token.SequenceEndType, token.MappingEndType:
+			depth = max(0, depth-1)
+		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.AliasType, token.TagType, token.MergeKeyType:
+			inLine++
+		}
+		if depth > maxNesting || inLine > maxNesting {
+			return true
+		}
+	}
+	return false
 }
 
 // body returns the one document of the file.

@@ -12,7 +12,7 @@ func suggest(got string, allowed []string) string {
 		return fmt.Sprintf("Did you mean %q?", best)
 	}
 	if len(allowed) == 0 {
-		return ""
+		return "Take it out."
 	}
 	return "Allowed here: " + strings.Join(allowed, ", ") + "."
 }
@@ -21,7 +21,7 @@ func suggest(got string, allowed []string) string {
 // or nothing if all are too far away.
 func nearest(got string, words []string) string {
 	got = strings.ToLower(strings.ReplaceAll(got, "-", "_"))
-	best, bestDistance := "", max(1, min(3, len(got)/3))+1
+	best, bestDistance := "", 1+min(3, 1+len(got)/4) // two swapped letters count as two errors
 	for _, word := range words {
 		if d := distance([]rune(got), []rune(strings.ReplaceAll(word, "-", "_"))); d < bestDistance {
 			best, bestDistance = word, d

@@ -27,7 +27,7 @@ const minUnconfirmed = 11 * time.Minute
 // unless the path has a mistake already.
 func (v *validator) bad(path, message, remedy string) {
 	for broken := range v.broken {
-		if broken == path || isBelow(path, broken) || isBelow(broken, path) {
+		if broken == "" || broken == path || isBelow(path, broken) || isBelow(broken, path) {
 			return
 		}
 	}
