@@ -101,7 +101,7 @@ func TestBounds(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			m := parse(t, c.raw, message.Options{})
-			if took := time.Since(began); took > 20*time.Second { // 2 s without the race detector on an idle machine
+			if took := time.Since(began); took > time.Minute { // each takes well under 1 s on an idle machine; quadratic ones take minutes
 				t.Errorf("took %v", took)
 			}
 			if c.flag != "" && !slices.Contains(m.Flags, c.flag) {

@@ -16,18 +16,36 @@ var cutLines = regexp.MustCompile(`(?i)^\s*(` + strings.Join([]string{
 	`-{3,}\s*(回复的邮件|回复邮件|replied message|转发的邮件)\s*-{3,}`,
 }, "|") + `)\s*$`)
 
-// Lines by which a reply introduces what it quotes.
-var introLines = regexp.MustCompile(`(?i)^\s*(` + strings.Join([]string{
-	`on\s.{5,250}\swrote\s*[:：]`,
-	`at\s\d{4}-\d{1,2}-\d{1,2}.{3,200}\swrote\s*[:：]`,
-	`am\s.{5,250}\sschrieb\s.{0,120}[:：]`,
-	`le\s.{5,250}\sa écrit\s*[:：]`,
-	`el\s.{5,250}\sescribió\s*[:：]`,
-	`.{0,120}\d{4}\s*[-/年.]\s*\d{1,2}.{0,160}写道\s*[:：]?`,
-	`.{0,120}\d{4}\s*[-/年.]\s*\d{1,2}.{0,160}寫道\s*[:：]?`,
-	`在\s?.{3,250}写道\s*[:：]?`,
-	`在\s?.{3,250}寫道\s*[:：]?`,
-}, "|") + `)\s*$`)
+// introduction tells whether the text is how a reply introduces what it quotes, such as
+// "On Monday Li wrote:". It looks at the end first: regular expressions would cost
+// seconds on a long text made to look like many of these.
+func introduction(text string) bool {
+	if len(text) < 8 || len(text) > 400 {
+		return false
+	}
+	bare := strings.TrimRight(text, ":： ")
+	colon := len(bare) < len(text)
+	for _, end := range []string{"写道", "寫道"} {
+		if strings.HasSuffix(bare, end) {
+			return strings.HasPrefix(text, "在") || strings.Contains(text, "20")
+		}
+	}
+	if !colon {
+		return false
+	}
+	low := strings.ToLower(bare)
+	switch {
+	case strings.HasPrefix(low, "on "), strings.HasPrefix(low, "at "):
+		return strings.HasSuffix(low, " wrote")
+	case strings.HasPrefix(low, "am "):
+		return strings.Contains(low, " schrieb ")
+	case strings.HasPrefix(low, "le "):
+		return strings.HasSuffix(low, " a écrit")
+	case strings.HasPrefix(low, "el "):
+		return strings.HasSuffix(low, " escribió")
+	}
+	return false
+}
 
 // headerBlock are the fields of a quoted header, as Outlook, Foxmail and QQ show them.
 var headerBlock = regexp.MustCompile(`(?i)^[\s*>]*(from|von|de|发件人|寄件者|sent|gesendet|date|发送时间|发送日期|日期|时间|寄件日期|to|an|收件人|收件者|cc|抄送|副本|subject|betreff|主题|主旨)\s*\*?\s*[:：]`)
@@ -43,7 +61,7 @@ func Unquote(text string) string {
 		if quoted(rows[i]) {
 			continue
 		}
-		if cutLines.MatchString(rows[i]) || startsHeaderBlock(rows, i) {
+		if strings.Contains(rows[i], "--") && cutLines.MatchString(rows[i]) || startsHeaderBlock(rows, i) {
 			break
 		}
 		n := introduces(rows, i)
@@ -85,7 +103,7 @@ func introduces(rows []string, i int) int {
 			return 0
 		}
 		joined = strings.TrimSpace(joined + " " + row)
-		if introLines.MatchString(joined) {
+		if introduction(joined) {
 			return n
 		}
 		if n == 1 && !introStart(joined) {
@@ -117,7 +135,7 @@ func quoteFollows(rows []string, i int) bool {
 
 // startsHeaderBlock wants a From line and two more fields within the next six lines.
 func startsHeaderBlock(rows []string, i int) bool {
-	if !headerStart.MatchString(rows[i]) {
+	if !strings.ContainsAny(rows[i], ":：") || !headerStart.MatchString(rows[i]) {
 		return false
 	}
 	fields := 0
