@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,10 +170,9 @@ func (d *decoder) dictionary(node ast.Node, v reflect.Value, path string) {
 	}
 	out := reflect.MakeMap(v.Type())
 	for _, pair := range pairs {
-		d.src.show(pair.at)
 		item := reflect.New(v.Type().Elem())
 		setDefaults(item)
-		d.value(pair.value, item.Elem(), join(path, pair.key))
+		d.value(pair.value, item.Elem(), join(path, d.showKey(pair.key, pair.at)))
 		out.SetMapIndex(reflect.ValueOf(pair.key).Convert(v.Type().Key()), item.Elem())
 	}
 	v.Set(out)
@@ -235,14 +235,27 @@ func (d *decoder) pairs(node ast.Node, path string) ([]pair, bool) {
 			continue
 		}
 		if line, twice := first[key]; twice {
-			d.src.show(at)
-			d.fail(join(path, key), at, fmt.Sprintf("given twice; the first is in line %d", line), "Remove one of them.")
+			d.fail(join(path, d.showKey(key, at)), at, fmt.Sprintf("given twice; the first is in line %d", line), "Remove one of them.")
 			continue
 		}
 		first[key] = at.line
 		out = append(out, pair{key: key, at: at, value: entry.Value})
 	}
 	return out, true
+}
+
+// keyForm is what keys of configurations look like.
+var keyForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
+
+// showKey lets excerpts quote a key, and returns it for messages. Where a colon
+// or a blank was forgotten, a secret became part of the key: nothing that does
+// not look like a key is shown.
+func (d *decoder) showKey(key string, at place) string {
+	if !keyForm.MatchString(key) {
+		return hidden
+	}
+	d.src.show(at)
+	return key
 }
 
 // show lets excerpts quote a scalar that was read into a value of type t.

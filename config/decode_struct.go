@@ -124,12 +124,16 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, path string, open bo
 
 // unknown reports a key that the struct does not have.
 func (d *decoder) unknown(p pair, path string, allowed []string) {
-	d.src.show(p.at)
-	if meant := nearest(p.key, allowed); meant != "" {
+	meant, key := nearest(p.key, allowed), hidden
+	if meant != "" {
 		// Without this, the key that was meant would be reported as missing.
 		d.broken[join(path, meant)] = true
 	}
-	d.fail(join(path, p.key), p.at, "unknown key", suggest(p.key, allowed))
+	// In {password, text} the text is a key without a value.
+	if _, empty := p.value.(*ast.NullNode); !empty || meant != "" {
+		key = d.showKey(p.key, p.at)
+	}
+	d.fail(join(path, key), p.at, "unknown key", suggest(p.key, allowed))
 }
 
 // file makes the path of a _file or _dir key relative to the configuration

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/token"
 	"golang.org/x/text/width"
@@ -46,22 +47,31 @@ func (s *source) withoutComment(line int) []rune {
 	return text
 }
 
-// visible marks the characters of a line that may be shown.
+// visible marks the characters of a line that may be shown. The library's
+// columns are off by a little in some broken texts, so a token only counts
+// where its text really stands.
 func (s *source) visible(line int, text []rune, shown func(*token.Token) bool) []bool {
 	seen := make([]bool, len(text))
-	tokens := s.tokens[line]
-	for i, tk := range tokens {
-		from, to := tk.Position.Column-1, len(text)
-		if i+1 < len(tokens) {
-			to = min(to, tokens[i+1].Position.Column-1)
-		}
+	for _, tk := range s.tokens[line] {
+		var want string
 		switch {
 		case isPunctuation(tk):
-			to = min(to, from+1)
+			want = tk.Value
 		case !isScalar(tk) || !shown(tk):
 			continue
+		case tk.Type == token.DoubleQuoteType:
+			want = `"` + tk.Value + `"`
+		case tk.Type == token.SingleQuoteType:
+			want = "'" + tk.Value + "'"
+		default:
+			want = tk.Value
 		}
-		for k := max(0, from); k < to; k++ {
+		from := max(0, tk.Position.Column-1)
+		to := from + utf8.RuneCountInString(want)
+		if to > len(text) || string(text[from:to]) != want {
+			continue
+		}
+		for k := from; k < to; k++ {
 			seen[k] = true
 		}
 	}

@@ -99,3 +99,48 @@ func TestSecretSources(t *testing.T) {
 		t.Errorf("got store.url %q, want %q", got, want)
 	}
 }
+
+// typed is a small file with secrets in each style.
+const typed = `upstreams: [{name: m, smtp: {address: "127.0.0.1:25", tls: none}}]
+listeners:
+  - {protocol: smtp, address: ":25", tls: none, mode: relay, networks: [10.1.2.3], user: a, password: hunter2}
+redis:
+  address: "127.0.0.1:6379" # hunter2
+  user: "b"
+  password: "hunter2"
+  db: 1
+store: {url: 'postgres://u:hunter2@h/d'}
+targets:
+  - name: hook
+    type: sample
+    token: |
+      hunter2
+    headers: {X-Key: hunter2}
+`
+
+// TestTypingErrorsShowNoSecret makes every typing error of one character in a
+// file with secrets and looks at what is printed.
+func TestTypingErrorsShowNoSecret(t *testing.T) {
+	t.Parallel()
+	signs := []string{"", " ", ":", ",", `"`, "'", "{", "}", "[", "]", "#", "|", "\n", "\t", "x", "-", "&", "*", "!", "?", "$", "%", "\r", "<"}
+	mistakes := 0
+	for i := range len(typed) {
+		for _, sign := range signs {
+			rest := typed[i:]
+			if sign == "" {
+				rest = typed[i+1:] // the character is left out
+			}
+			_, err := config.Parse("typed.yaml", []byte(typed[:i]+sign+rest), checkSample)
+			if err == nil {
+				continue
+			}
+			mistakes++
+			if got := err.Error(); strings.Contains(got, canary) {
+				t.Errorf("%q at %d shows a secret:\n%s", sign, i, got)
+			}
+		}
+	}
+	if mistakes == 0 {
+		t.Error("no edit was a mistake")
+	}
+}

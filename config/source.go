@@ -89,8 +89,10 @@ func firstInvalid(text []byte) int {
 	return -1
 }
 
-// errParser stands for a panic of the YAML library.
-var errParser = errors.New("this is not valid YAML")
+var (
+	errParser  = errors.New("this is not valid YAML") // stands for a panic of the YAML library
+	errTooDeep = errors.New("the text nests too deep")
+)
 
 // parse runs the YAML library, which panics on some broken input.
 func (s *source) parse(text string) (file *ast.File, err error) {
@@ -107,7 +109,7 @@ func (s *source) parse(text string) (file *ast.File, err error) {
 		}
 	}
 	if tooDeep(tokens) {
-		return nil, errParser
+		return nil, errTooDeep
 	}
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 }
@@ -161,8 +163,12 @@ func (s *source) body(file *ast.File) (*source, ast.Node, error) {
 
 // syntaxMistake turns an error of the YAML library into a mistake.
 func (s *source) syntaxMistake(err error) Mistake {
-	m := Mistake{File: s.name, Message: errParser.Error()}
+	m := Mistake{File: s.name, Message: errParser.Error(), Remedy: "Is it the right file?"}
 	var syntax *yaml.SyntaxError
+	if errors.Is(err, errTooDeep) {
+		m.Message = errTooDeep.Error()
+		return m
+	}
 	if !errors.As(err, &syntax) {
 		return m
 	}
@@ -197,12 +203,7 @@ func (s *source) shownInBrokenText(tk *token.Token) bool {
 		_, known := harmless[tk.Value]
 		return known
 	}
-	for j := i - 1; j > 0; j-- {
-		if line[j].Type == token.MappingValueType {
-			return harmless[line[j-1].Value]
-		}
-	}
-	return false
+	return i > 1 && line[i-1].Type == token.MappingValueType && harmless[line[i-2].Value]
 }
 
 // line returns the text of line n, or nothing.
