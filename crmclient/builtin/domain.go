@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 )
 
@@ -33,9 +34,16 @@ func (c *CRM) companyDomain(address string) string {
 	if domain == "" || strings.HasPrefix(domain, "[") || net.ParseIP(domain) != nil || freeMail[domain] || c.free[domain] {
 		return ""
 	}
-	base, err := publicsuffix.EffectiveTLDPlusOne(domain)
+	ascii, err := idna.Lookup.ToASCII(domain) // the form of the public suffix list
+	if err != nil {
+		return ""
+	}
+	base, err := publicsuffix.EffectiveTLDPlusOne(ascii)
 	if err != nil || freeMail[base] || c.free[base] {
 		return ""
+	}
+	if readable, err := idna.Lookup.ToUnicode(base); err == nil {
+		return readable
 	}
 	return base
 }
