@@ -102,7 +102,6 @@ func unmapped(network netip.Prefix) netip.Prefix {
 
 // isPrivateNetwork reports whether a network lies wholly in private address space.
 func isPrivateNetwork(network netip.Prefix) bool {
-	network = unmapped(network)
 	for _, private := range privateNetworks {
 		if private.Bits() <= network.Bits() && private.Contains(network.Addr()) {
 			return true
@@ -113,7 +112,6 @@ func isPrivateNetwork(network netip.Prefix) bool {
 
 // isTooWide reports whether a network is so wide that naming it means the whole internet.
 func isTooWide(network netip.Prefix) bool {
-	network = unmapped(network)
 	shortest := shortestPublic6
 	if network.Addr().Is4() {
 		shortest = shortestPublic4

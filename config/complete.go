@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"path/filepath"
+	"slices"
 )
 
 // complete fills in what follows from other keys: provider presets, TLS modes
@@ -44,7 +45,7 @@ func (u *Upstream) complete() {
 	u.SMTP.complete(preset.SMTP)
 	u.IMAP.complete(preset.IMAP)
 	if len(u.Domains) == 0 {
-		u.Domains = preset.Domains
+		u.Domains = slices.Clone(preset.Domains)
 	}
 }
 

@@ -122,7 +122,8 @@ func (d *decoder) prefix(node ast.Node, text string, v reflect.Value, path strin
 		}
 		network = netip.PrefixFrom(addr, addr.BitLen())
 	}
-	v.Set(reflect.ValueOf(network.Masked()))
+	// In one form, so that an address without the IPv6 prefix is found in it.
+	v.Set(reflect.ValueOf(unmapped(network.Masked())))
 }
 
 // enum reads a value of a closed set.

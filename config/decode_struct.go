@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -63,7 +64,7 @@ func keysOf(fields []field) []string {
 
 // harmlessKeys maps each key of the configuration to whether its values may be
 // shown wherever it occurs.
-func harmlessKeys() map[string]bool {
+var harmlessKeys = sync.OnceValue(func() map[string]bool {
 	keys := map[string]bool{}
 	var walk func(t reflect.Type)
 	walk = func(t reflect.Type) {
@@ -84,7 +85,7 @@ func harmlessKeys() map[string]bool {
 	}
 	walk(reflect.TypeFor[Config]())
 	return keys
-}
+})
 
 // structure reads a mapping into a struct. Where it is open, keys that the
 // struct does not have are somebody else's.

@@ -24,10 +24,18 @@ func TestExampleLoads(t *testing.T) {
 	bare := parse(t, "upstreams: [{name: a, smtp: {address: \"127.0.0.1:25\", tls: none}}]"+plainListener)
 	// The example shows the defaults.
 	for _, pair := range [][2]any{
-		{cfg.DataDir, bare.DataDir}, {cfg.Store.URL.Reveal(), bare.Store.URL.Reveal()}, {cfg.Journal, bare.Journal},
-		{cfg.Outbox, bare.Outbox}, {cfg.Limits, bare.Limits}, {cfg.Console, bare.Console}, {cfg.Log, bare.Log},
-		{cfg.Mirror.Workers, bare.Mirror.Workers}, {cfg.Mirror.MaxAttempts, bare.Mirror.MaxAttempts}, {cfg.Mirror.Unmatched, bare.Mirror.Unmatched},
-		{cfg.Upstreams[0].SMTP.Timeout, bare.Upstreams[0].SMTP.Timeout}, {cfg.Listeners[0].BareLF, bare.Listeners[0].BareLF},
+		{cfg.DataDir, bare.DataDir},
+		{cfg.Store.URL.Reveal(), bare.Store.URL.Reveal()},
+		{cfg.Journal, bare.Journal},
+		{cfg.Outbox, bare.Outbox},
+		{cfg.Limits, bare.Limits},
+		{cfg.Console, bare.Console},
+		{cfg.Log, bare.Log},
+		{cfg.Mirror.Workers, bare.Mirror.Workers},
+		{cfg.Mirror.MaxAttempts, bare.Mirror.MaxAttempts},
+		{cfg.Mirror.Unmatched, bare.Mirror.Unmatched},
+		{cfg.Upstreams[0].SMTP.Timeout, bare.Upstreams[0].SMTP.Timeout},
+		{cfg.Listeners[0].BareLF, bare.Listeners[0].BareLF},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("got %+v in the example, want the default %+v", pair[0], pair[1])

@@ -27,6 +27,7 @@ func (s *source) resolve(path string) string {
 
 var (
 	errIsFolder = errors.New("is a folder, not a file")
+	errNotFile  = errors.New("is a device or pipe, not a file")
 	errTooLarge = errors.New("is too large")
 )
 
@@ -42,7 +43,7 @@ func (e *fileError) Error() string {
 		return fmt.Sprintf("the file %s does not exist", e.path)
 	case errors.Is(e.err, fs.ErrPermission):
 		return fmt.Sprintf("the file %s may not be read", e.path)
-	case errors.Is(e.err, errIsFolder), errors.Is(e.err, errTooLarge):
+	case errors.Is(e.err, errIsFolder), errors.Is(e.err, errNotFile), errors.Is(e.err, errTooLarge):
 		return e.path + " " + e.err.Error()
 	}
 	var inner *fs.PathError
@@ -74,7 +75,10 @@ func readFile(path string) ([]byte, error) {
 	if info.IsDir() {
 		return nil, &fileError{path, errIsFolder}
 	}
-	f, err := os.Open(path)
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, &fileError{path, errNotFile}
+	}
+	f, err := os.Open(path) //nolint:gosec // G304: the operator names the file
 	if err != nil {
 		return nil, &fileError{path, err}
 	}

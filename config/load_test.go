@@ -200,6 +200,14 @@ func TestLoadMissingFile(t *testing.T) {
 	}
 }
 
+func TestLoadPipe(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(os.DevNull)
+	if err == nil || !strings.Contains(err.Error(), "not a file") {
+		t.Errorf("got %v, want a mistake about the kind of file", err)
+	}
+}
+
 func TestParseTooLarge(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse("x.yaml", []byte(strings.Repeat("#\n", 1<<20)))

@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"slices"
+	"sync"
 )
 
 // Preset is what is known about a mail provider: its hosts, which fill empty
@@ -56,7 +57,7 @@ const (
 )
 
 // presets is the table of providers. Facts marked [U] are unverified.
-func presets() map[string]Preset {
+var presets = sync.OnceValue(func() map[string]Preset {
 	table := map[string]Preset{}
 	for _, group := range [][]Preset{chinesePresets(), worldPresets(), ownServerPresets()} {
 		for _, p := range group {
@@ -64,7 +65,7 @@ func presets() map[string]Preset {
 		}
 	}
 	return table
-}
+})
 
 func chinesePresets() []Preset {
 	return []Preset{

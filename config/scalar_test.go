@@ -15,9 +15,17 @@ func TestParseDuration(t *testing.T) {
 		want  time.Duration
 		print string
 	}{
-		{"0", 0, "0s"}, {"90s", 90 * time.Second, "1m30s"}, {"15m", 15 * time.Minute, "15m"}, {"2h", 2 * time.Hour, "2h"},
-		{"1h30m", 90 * time.Minute, "1h30m"}, {"7d", 7 * day, "7d"}, {"1d12h", 36 * time.Hour, "36h"}, {"250ms", 250 * time.Millisecond, "250ms"},
-		{"1h0m5s", time.Hour + 5*time.Second, "1h0m5s"}, {"10m", 10 * time.Minute, "10m"}, {"10h", 10 * time.Hour, "10h"},
+		{"0", 0, "0s"},
+		{"90s", 90 * time.Second, "1m30s"},
+		{"15m", 15 * time.Minute, "15m"},
+		{"2h", 2 * time.Hour, "2h"},
+		{"1h30m", 90 * time.Minute, "1h30m"},
+		{"7d", 7 * day, "7d"},
+		{"1d12h", 36 * time.Hour, "36h"},
+		{"250ms", 250 * time.Millisecond, "250ms"},
+		{"1h0m5s", time.Hour + 5*time.Second, "1h0m5s"},
+		{"10m", 10 * time.Minute, "10m"},
+		{"10h", 10 * time.Hour, "10h"},
 	} {
 		got, err := config.ParseDuration(test.text)
 		if err != nil || got.D() != test.want || got.String() != test.print {
@@ -38,8 +46,15 @@ func TestParseBytes(t *testing.T) {
 		want  config.Bytes
 		print string
 	}{
-		{"0", 0, "0"}, {"52428800", 52428800, "50MiB"}, {"50MB", 50_000_000, "50000000"}, {"50 mb", 50_000_000, "50000000"}, {"50MiB", 50 << 20, "50MiB"},
-		{"1kB", 1000, "1000"}, {"3GiB", 3 << 30, "3GiB"}, {"2TiB", 2 << 40, "2TiB"}, {"7B", 7, "7"},
+		{"0", 0, "0"},
+		{"52428800", 52428800, "50MiB"},
+		{"50MB", 50_000_000, "50000000"},
+		{"50 mb", 50_000_000, "50000000"},
+		{"50MiB", 50 << 20, "50MiB"},
+		{"1kB", 1000, "1000"},
+		{"3GiB", 3 << 30, "3GiB"},
+		{"2TiB", 2 << 40, "2TiB"},
+		{"7B", 7, "7"},
 	} {
 		got, err := config.ParseBytes(test.text)
 		if err != nil || got != test.want || got.String() != test.print {

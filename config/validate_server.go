@@ -271,7 +271,7 @@ func (v *validator) networks(path string, list []netip.Prefix, remedy string) {
 		switch {
 		case isTooWide(network):
 			v.bad(fmt.Sprintf("%s[%d]", path, i), network.String()+" is too wide", remedy)
-		case !isPrivateNetwork(network) && unmapped(network).Bits() <= unmapped(network).Addr().BitLen()-16:
+		case !isPrivateNetwork(network) && network.Bits() <= network.Addr().BitLen()-16:
 			v.warn(fmt.Sprintf("%s[%d]", path, i), network.String()+" is a wide public network")
 		}
 	}
