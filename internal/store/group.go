@@ -245,6 +245,7 @@ func (g *groupWriter) begin() error {
 // done so already, is given up: a new one is certain to have none.
 func (g *groupWriter) rollback() {
 	if g.exec("ROLLBACK") != nil {
+		g.stmts.close()
 		_ = g.conn.Raw(func(any) error { return driver.ErrBadConn }) // keeps it out of the pool
 		g.drop()
 	}

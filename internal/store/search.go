@@ -22,14 +22,15 @@ func Bigrams(text string) string { return strings.Join(Tokens(text), " ") }
 // Tokens returns the tokens of Bigrams one by one.
 func Tokens(text string) []string {
 	var tokens []string
-	text = strings.ToLower(norm.NFKC.String(text))
+	// Lower-casing may leave text that is not normal any more.
+	text = norm.NFKC.String(strings.ToLower(norm.NFKC.String(text)))
 	for len(text) > 0 {
 		r, size := utf8.DecodeRuneInString(text)
 		kind := kindOf(r)
 		end := size
 		for end < len(text) {
 			r, size = utf8.DecodeRuneInString(text[end:])
-			if k := kindOf(r); k != kind && !unicode.Is(unicode.Mn, r) {
+			if k := kindOf(r); k != kind && !unicode.Is(unicode.M, r) {
 				break
 			}
 			end += size
@@ -70,16 +71,20 @@ func kindOf(r rune) runeKind {
 	return other
 }
 
-// appendPairs appends the overlapping pairs of a run.
+// appendPairs appends the overlapping pairs of a run. Marks, such as the variation
+// selectors of names, are left out: nobody types them into a search.
 func appendPairs(tokens []string, run string) []string {
-	_, size := utf8.DecodeRuneInString(run)
-	if size == len(run) {
-		return append(tokens, run)
+	var runes []rune
+	for _, r := range run {
+		if !unicode.Is(unicode.M, r) {
+			runes = append(runes, r)
+		}
 	}
-	for first, second := 0, size; second < len(run); {
-		_, size = utf8.DecodeRuneInString(run[second:])
-		tokens = append(tokens, run[first:second+size])
-		first, second = second, second+size
+	if len(runes) == 1 {
+		return append(tokens, string(runes))
+	}
+	for i := range len(runes) - 1 {
+		tokens = append(tokens, string(runes[i:i+2]))
 	}
 	return tokens
 }

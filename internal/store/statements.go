@@ -96,15 +96,21 @@ type groupTx struct {
 	mu    sync.Mutex // guards all fields, against a goroutine that outlives the function
 	conn  *sql.Conn
 	stmts *statements
+	rows  []*sql.Rows // all that were handed out
 	ended bool
 }
 
 var _ Querier = (*groupTx)(nil)
 
+// end makes the transaction unusable and closes rows that were left open, which
+// would keep the connection from being closed.
 func (t *groupTx) end() {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.ended = true
-	t.mu.Unlock()
+	for _, rows := range t.rows {
+		_ = rows.Close()
+	}
 }
 
 // check returns why no further statement may run. The caller holds mu.
@@ -133,7 +139,11 @@ func (t *groupTx) QueryContext(ctx context.Context, query string, args ...any) (
 	if err := t.check(ctx); err != nil {
 		return nil, err
 	}
-	return t.stmts.query(context.WithoutCancel(ctx), query, args...)
+	rows, err := t.stmts.query(context.WithoutCancel(ctx), query, args...)
+	if err == nil {
+		t.rows = append(t.rows, rows)
+	}
+	return rows, err
 }
 
 func (t *groupTx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
