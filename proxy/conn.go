@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -75,6 +76,32 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	}
 	c.Conn = encrypted
 	return nil
+}
+
+const (
+	// lingerTime and lingerBytes bound what is still read of a client after the
+	// last word to it.
+	lingerTime  = time.Second
+	lingerBytes = 256 << 10
+)
+
+// goodbye ends a connection so that the last reply arrives: a close with unread
+// bytes in the socket sends RST, and many systems then throw away what their
+// program has not read yet, such as the reason for the close.
+func (c *Conn) goodbye() {
+	defer func() { _ = c.Conn.Close() }()
+	if encrypted, ok := c.Conn.(*tls.Conn); ok {
+		if err := encrypted.CloseWrite(); err != nil { // close_notify
+			return
+		}
+	}
+	if err := c.tcp.CloseWrite(); err != nil {
+		return
+	}
+	if err := c.tcp.SetReadDeadline(time.Now().Add(lingerTime)); err != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.tcp, lingerBytes)
 }
 
 // TLSState returns the state of the encryption towards the client, nil for a

@@ -287,8 +287,7 @@ func (s *Server) handle(l *listener, c *Conn) {
 			return
 		}
 	}
-	// Of the encrypted connection, for its close_notify; the TCP one follows.
-	defer func() { _ = c.Conn.Close() }()
+	defer c.goodbye()
 	l.handler.ServeConn(ctx, c)
 }
 

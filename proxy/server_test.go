@@ -207,28 +207,53 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	})
 	_, addr := serve(t, proxy.Options{
 		Listeners: []proxy.Listener{listen(config.Listener{}, bad)}, Registerer: reg,
-		Limits: config.Limits{Connections: 2, ConnectionsPerIP: 2},
+		Limits: config.Limits{Connections: 3, ConnectionsPerIP: 3},
 	})
 	other := dial(t, addr)
-	for range 5 { // each gives its place back
-		mailtest.Eventually(t, 10*time.Second, func() error {
-			c := dial(t, addr)
-			if _, err := io.WriteString(c, "panic\r\n"); err != nil {
-				return err
-			}
-			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
-				return fmt.Errorf("read %d, %w", n, err)
-			}
-			return nil
-		})
+	for i := range 5 {
+		c := dial(t, addr)
+		if _, err := io.WriteString(c, "panic\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+			t.Fatalf("read %d, %v", n, err)
+		}
+		_ = c.Close()
+		becomes(t, reg, "heliograph_handler_panics_total", "", float64(i+1))
+		becomes(t, reg, "heliograph_connections", "", 1)
+		becomes(t, reg, "heliograph_connections_refused_total", "", 0) // each gave its place back
 	}
 	if _, err := io.WriteString(other, "x\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	hears(t, other, "fine")
-	if counted(t, reg, "heliograph_handler_panics_total", "") < 1 {
-		t.Error("panics are not counted")
+	_ = other.Close()
+	becomes(t, reg, "heliograph_connections", "", 0)
+}
+
+// A client that is in the middle of sending must still read why it is refused.
+func TestLastWordArrives(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	curt := handler(func(_ context.Context, c *proxy.Conn) {
+		<-release // the client's bytes are in the socket, unread
+		_, _ = io.WriteString(c, "500 too much\r\n")
+	})
+	reg := prometheus.NewRegistry()
+	_, addr := serve(t, proxy.Options{Listeners: []proxy.Listener{listen(config.Listener{}, curt)}, Registerer: reg})
+	c := dial(t, addr)
+	if _, err := c.Write(make([]byte, 32<<10)); err != nil {
+		t.Fatal(err)
 	}
+	close(release)
+	hears(t, c, "500 too much")
+	if _, err := c.Write(make([]byte, 32<<10)); err != nil {
+		t.Errorf("write behind the last word: %v", err)
+	}
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("read %d, %v, want the end and no reset", n, err)
+	}
+	_ = c.Close()
 	becomes(t, reg, "heliograph_connections", "", 0)
 }
 

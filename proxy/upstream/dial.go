@@ -79,6 +79,13 @@ func writeHeader(conn net.Conn, c Client) error {
 			local = net.TCPAddrFromAddrPort(c.Local)
 		}
 		h = proxyproto.HeaderProxyFromAddrs(2, net.TCPAddrFromAddrPort(c.Addr), local)
+		if c.TLS {
+			// Encrypted, and without a client certificate that we vouch for.
+			ssl := proxyproto.TLV{Type: proxyproto.PP2_TYPE_SSL, Value: []byte{1, 0, 0, 0, 1}}
+			if err := h.SetTLVs([]proxyproto.TLV{ssl}); err != nil {
+				return err
+			}
+		}
 	}
 	_, err := h.WriteTo(conn)
 	return err

@@ -446,6 +446,13 @@ func TestDialPROXYHeader(t *testing.T) {
 		S: 250 mx
 		-- eof
 	`, `
+		# the same under TLS
+		C= "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x14\xc0\x00\x02\x01\xc0\x00\x02\x09\x12\x67\x02\x4b\x20\x00\x05\x01\x00\x00\x00\x01"
+		S: 220 mx
+		C: EHLO pc
+		S: 250 mx
+		-- eof
+	`, `
 		C= "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 		S: 220 mx
 		C: EHLO gw.example.net
@@ -455,6 +462,9 @@ func TestDialPROXYHeader(t *testing.T) {
 	e := plain(addr)
 	e.ForwardClient = config.ForwardPROXY
 	u := newUpstream(t, e)
-	dial(t, u, upstream.Client{Addr: netip.MustParseAddrPort("192.0.2.1:4711"), Local: netip.MustParseAddrPort("192.0.2.9:587"), Helo: "pc"})
+	pc := upstream.Client{Addr: netip.MustParseAddrPort("192.0.2.1:4711"), Local: netip.MustParseAddrPort("192.0.2.9:587"), Helo: "pc"}
+	dial(t, u, pc)
+	pc.TLS = true
+	dial(t, u, pc)
 	dial(t, u, upstream.Client{})
 }

@@ -39,7 +39,7 @@ func TestPostfix(t *testing.T) {
 	p := mailtest.Postfix(t)
 	from, to := p.Users[0], p.Users[1].Name
 	client := upstream.Client{
-		Addr: netip.MustParseAddrPort("203.0.113.7:40000"), Local: netip.MustParseAddrPort("127.0.0.1:587"), Helo: "pc.example.org",
+		Addr: netip.MustParseAddrPort("203.0.113.7:40000"), Local: netip.MustParseAddrPort("127.0.0.1:587"), Helo: "pc.example.org", TLS: true,
 	}
 	delivered := 0
 	for name, c := range map[string]struct {
