@@ -105,11 +105,19 @@ func (r *Runner) handle(ctx context.Context, h Hook, job queue.Job) queue.Result
 		result.At = time.Now().Add(out.After)
 	}
 	dead := out.Action == queue.Discard || out.Action == queue.Retry && job.MaxAttempts >= 0 && job.Attempt >= job.MaxAttempts
-	revived := out.Action == queue.Complete && job.LastError != ""
-	if err != nil || ctx.Err() != nil || !dead && !revived {
+	if err != nil || ctx.Err() != nil || !dead && !r.revived(ctx, h, id, job, out) {
 		return result
 	}
 	return r.settle(ctx, h, id, result, dead)
+}
+
+// revived tells whether the event was a dead letter once and is done now.
+func (r *Runner) revived(ctx context.Context, h Hook, id journal.ID, job queue.Job, out Outcome) bool {
+	if out.Action != queue.Complete || job.LastError == "" {
+		return false
+	}
+	rows, err := r.journal.Ledger(ctx, journal.LedgerFilter{Entry: id, Target: Kind(h.Name()), State: journal.LedgerFailed, Limit: 1})
+	return err == nil && len(rows) > 0
 }
 
 // settle writes the result and the ledger row together.
