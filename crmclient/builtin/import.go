@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -94,12 +93,14 @@ func (c *CRM) ImportContacts(ctx context.Context, r io.Reader, o ImportOptions) 
 }
 
 func (i *importer) run(ctx context.Context, r io.Reader) (err error) {
-	rows, encoding, err := openRows(r, i.o.Format)
+	rows, err := openRows(r, i.o.Format)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	i.report.Encoding = encoding
+	defer func() {
+		i.report.Encoding = rows.Encoding()
+		err = errors.Join(err, rows.Close())
+	}()
 	if err := i.readHeader(rows); err != nil {
 		return err
 	}
@@ -176,6 +177,9 @@ func (i *importer) understand(cells []string, line int) (importRow, bool) {
 			continue
 		}
 		f := i.fields[n]
+		if f != fieldNote && f != fieldCustom && f != fieldAddresses {
+			cell = strings.Join(strings.FieldsFunc(cell, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+		}
 		row.filled[f] = true
 		if values[f] != "" {
 			cell = values[f] + ";" + cell
@@ -221,7 +225,8 @@ func (i *importer) understand(cells []string, line int) (importRow, bool) {
 func (i *importer) checkRow(row *importRow, custom string) error {
 	p := &row.contact
 	if custom != "" {
-		if err := json.Unmarshal([]byte(custom), &p.Custom); err != nil {
+		var err error
+		if p.Custom, err = customOf(custom); err != nil {
 			return &InvalidError{Field: "custom", Reason: "is not a JSON object"}
 		}
 	}

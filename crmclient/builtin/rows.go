@@ -39,15 +39,16 @@ const (
 // rowReader reads a file row by row. Next returns the line of the file at which the row begins, from 1, and io.EOF after the last row.
 type rowReader interface {
 	Next() (row []string, line int, err error)
+	Encoding() string // certain once the last row was read
 	Close() error
 }
 
 // openRows recognises format and encoding. An empty format means by content.
-func openRows(r io.Reader, format Format) (rows rowReader, encoding string, err error) {
+func openRows(r io.Reader, format Format) (rowReader, error) {
 	b := bufio.NewReaderSize(r, sniffBytes)
 	head, err := b.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, "", err
+		return nil, err
 	}
 	if format == "" {
 		format = CSV
@@ -56,34 +57,34 @@ func openRows(r io.Reader, format Format) (rows rowReader, encoding string, err 
 		}
 	}
 	if format == XLSX {
-		rows, err := openXLSX(b)
-		return rows, "xlsx", err
+		return openXLSX(b)
 	}
 	if bytes.HasPrefix(head, []byte("\xd0\xcf\x11\xe0")) {
-		return nil, "", errors.New("this is an old Excel file (.xls); save it as .xlsx or CSV")
+		return nil, errors.New("this is an old Excel file (.xls); save it as .xlsx or CSV")
 	}
 	return openCSV(b)
 }
 
 // csvRows reads CSV.
 type csvRows struct {
-	csv   *csv.Reader
-	limit *recordLimit
+	csv      *csv.Reader
+	limit    *recordLimit
+	encoding func() string
 }
 
-func openCSV(b *bufio.Reader) (*csvRows, string, error) {
-	text, name := decodeText(b)
+func openCSV(b *bufio.Reader) (rowReader, error) {
+	text, encoding := decodeText(b)
 	limit := &recordLimit{r: text}
 	buffered := bufio.NewReaderSize(limit, sniffBytes)
 	head, err := buffered.Peek(sniffBytes)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, "", err
+		return nil, err
 	}
 	c := csv.NewReader(buffered)
 	c.Comma = delimiterOf(head)
 	c.FieldsPerRecord = -1 // files made by hand are ragged
 	c.LazyQuotes = true
-	return &csvRows{c, limit}, name(), nil
+	return &csvRows{c, limit, encoding}, nil
 }
 
 // Next reads one record.
@@ -96,6 +97,9 @@ func (c *csvRows) Next() ([]string, int, error) {
 	line, _ := c.csv.FieldPos(0)
 	return row, line, nil
 }
+
+// Encoding returns what was recognised.
+func (c *csvRows) Encoding() string { return c.encoding() }
 
 // Close does nothing: the file is its opener's.
 func (c *csvRows) Close() error { return nil }
@@ -210,7 +214,7 @@ type xlsxRows struct {
 	line int
 }
 
-func openXLSX(r io.Reader) (*xlsxRows, error) {
+func openXLSX(r io.Reader) (rowReader, error) {
 	limited := &io.LimitedReader{R: r, N: maxWorkbook + 1}
 	file, err := excelize.OpenReader(limited, excelize.Options{UnzipSizeLimit: maxUnzipped, RawCellValue: true})
 	if limited.N <= 0 {
@@ -251,6 +255,9 @@ func (x *xlsxRows) Next() ([]string, int, error) {
 	}
 	return row, x.line, nil
 }
+
+// Encoding names the format, which has only one.
+func (x *xlsxRows) Encoding() string { return string(XLSX) }
 
 // Close removes the temporary files of a large workbook.
 func (x *xlsxRows) Close() error { return errors.Join(x.rows.Close(), x.file.Close()) }

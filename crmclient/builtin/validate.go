@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -92,8 +93,13 @@ func customOf(text string) (map[string]any, error) {
 		return nil, nil
 	}
 	var m map[string]any
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return nil, fmt.Errorf("read custom fields: %w", err)
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber() // an order number of 18 digits does not fit into a float
+	if err := d.Decode(&m); err != nil {
+		return nil, fmt.Errorf("custom fields are not a JSON object: %w", err)
+	}
+	if d.More() {
+		return nil, errors.New("custom fields are more than one JSON object")
 	}
 	return m, nil
 }
