@@ -23,10 +23,6 @@ const (
 	tlsSessions = 256
 )
 
-// legacyProviders offer only ciphers that Go has switched off by default: RSA
-// key exchange without forward secrecy.
-var legacyProviders = map[string]bool{"139": true}
-
 // Upstream is one mail provider as the proxy uses it. Its methods may be called
 // concurrently.
 type Upstream struct {
@@ -51,8 +47,9 @@ type endpoint struct {
 func newUpstream(r *Router, c config.Upstream, m *metrics) (*Upstream, error) {
 	u := &Upstream{cfg: c, router: r, metrics: m, log: r.log.With("upstream", c.Name)}
 	u.pool = newPool(m.poolIdle.WithLabelValues(c.Name))
+	preset, _ := c.Preset()
 	var err error
-	if u.smtp, err = newEndpoint("smtp", c.SMTP, legacyProviders[c.Provider]); err != nil {
+	if u.smtp, err = newEndpoint("smtp", c.SMTP, preset.LegacyTLS); err != nil {
 		return nil, fmt.Errorf("upstream %s: smtp: %w", c.Name, err)
 	}
 	return u, nil
