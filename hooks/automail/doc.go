@@ -1,0 +1,30 @@
+// Package automail sends mail: what machines gave to a queue listener, and the
+// notices that this causes.
+//
+// The main idea of the [Outbox]: the message stays in the journal, the moment of its next
+// attempt is a job of kind "outbox", and what the upstream said of each recipient
+// is a row. One attempt sends the message in one transaction to all recipients that are
+// still pending. A 5xx reply is final for whom it concerns; a 4xx reply and any trouble on
+// the way there mean later, after 1, 2, 5, 10, 20, 40, 80 and then each 120 minutes, until the
+// message expires. The sender learns of failures, of a long delay, and on request of the
+// handing over to a server that reports no success itself, by delivery status
+// notifications (RFC 3464), which go through the same outbox with a null reverse path; what fails
+// there is a dead letter, and nobody is told but the operator.
+//
+// Crashes: the recipients' states are committed before the job is finished, which DSN is due is
+// committed with them, and a DSN has an ID that follows from that, so no step is done
+// twice. One window stays, as for every mail server (RFC 1047): between the upstream's 250
+// and our commit. Who dies there sends the message again. The window is a local commit
+// wide; a stop of the program waits for it.
+//
+// What goes out are the bytes that came in. Nothing is converted: 8-bit content for an
+// upstream without 8BITMIME fails with 5.6.3 (RFC 6152, 3), a message that really needs
+// SMTPUTF8 where it is not offered with 5.6.7 (RFC 6531, 3.2), one above the upstream's SIZE
+// with 5.3.4 (RFC 1870, 6.1). A message that says SMTPUTF8 but is ASCII is sent without.
+//
+// Pacing is per upstream and process: a few connections at a time, and a pause for all
+// messages when the upstream cannot be reached or asks us to slow down.
+//
+// The package does not accept mail, does not look up MX records (mail leaves by the
+// upstream), and signs nothing.
+package automail
