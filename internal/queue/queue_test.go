@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,14 @@ import (
 	"heliograph/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) {
+	// Each step of a history is a durable transaction or two: a hundred histories take
+	// minutes on a busy disk. -rapid.checks asks for more.
+	if err := flag.Set("rapid.checks", "12"); err != nil {
+		panic(err)
+	}
+	storetest.Main(m)
+}
 
 // clock is a clock that stands still until it is told to go on.
 type clock struct {

@@ -288,8 +288,14 @@ func TestVersionLess(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"3.51.2", "3.51.3", true}, {"3.51.3", "3.51.3", false}, {"3.53.0", "3.51.3", false}, {"3.9.9", "3.51.3", true},
-		{"4", "3.51.3", false}, {"3.51", "3.51.3", true}, {"3.x.9", "3.51.3", true}, {"", "3.51.3", true},
+		{"3.51.2", "3.51.3", true},
+		{"3.51.3", "3.51.3", false},
+		{"3.53.0", "3.51.3", false},
+		{"3.9.9", "3.51.3", true},
+		{"4", "3.51.3", false},
+		{"3.51", "3.51.3", true},
+		{"3.x.9", "3.51.3", true},
+		{"", "3.51.3", true},
 	} {
 		if got := versionLess(c.a, c.b); got != c.want {
 			t.Errorf("versionLess(%q, %q) = %v", c.a, c.b, got)

@@ -2,12 +2,19 @@ package storetest
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"heliograph/internal/store"
 )
 
-func TestMain(m *testing.M) { Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(holdVariable) != "" {
+		hold()
+		return
+	}
+	Main(m)
+}
 
 // Tests on one server do not see each other's rows.
 func TestEachIsFresh(t *testing.T) {
