@@ -8,5 +8,5 @@
 // thing under test. A missing program fails the test and says how to install
 // it; nothing is skipped.
 //
-// It is for tests only and imports nothing of ours.
+// It is for tests only.
 package mailtest

@@ -41,7 +41,7 @@ func program(t testing.TB, name string) string {
 // process is a server that runs in the foreground.
 type process struct {
 	cmd    *exec.Cmd
-	log    string // file with its output
+	logs   []string // files with its words
 	done   chan struct{}
 	err    error // of Wait, once done is closed
 	keeper *exec.Cmd
@@ -59,12 +59,13 @@ func start(t testing.TB, dir string, cmd *exec.Cmd) *process {
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
-	// Its own group, so that ^C at the terminal reaches it by way of the test only.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Its own session and so its own group: ^C at the terminal reaches it by way of
+	// the test only, and Postfix's master insists on it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", cmd.Path, err)
 	}
-	p := &process{cmd: cmd, log: logFile, done: make(chan struct{})}
+	p := &process{cmd: cmd, logs: []string{logFile}, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
 		close(p.done)
@@ -81,7 +82,7 @@ func start(t testing.TB, dir string, cmd *exec.Cmd) *process {
 func (p *process) guard() error {
 	p.keeper = exec.Command("/bin/sh", "-c", `cat >/dev/null; kill -TERM -"$1" 2>/dev/null; sleep 2; kill -KILL -"$1" 2>/dev/null`,
 		"keeper", strconv.Itoa(p.cmd.Process.Pid))
-	p.keeper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	leash, err := p.keeper.StdinPipe()
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func (p *process) stop() {
 	select {
 	case <-p.done:
 	case <-timer.C:
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		p.signal(syscall.SIGKILL)
 		<-p.done
 	}
 }
@@ -117,11 +118,12 @@ func (p *process) kill() {
 	p.stop()
 }
 
-func (p *process) signal(s os.Signal) {
+// signal reaches the server and what it started, by its process group.
+func (p *process) signal(s syscall.Signal) {
 	select {
 	case <-p.done: // the number may belong to someone else by now
 	default:
-		_ = p.cmd.Process.Signal(s)
+		_ = syscall.Kill(-p.cmd.Process.Pid, s)
 	}
 }
 
@@ -138,7 +140,11 @@ func (p *process) await(t testing.TB, ready func() error) {
 		}
 	})
 	if err != nil {
-		words, _ := os.ReadFile(p.log)
+		var words []byte
+		for _, name := range p.logs {
+			text, _ := os.ReadFile(name)
+			words = append(words, text...)
+		}
 		t.Fatalf("%s does not come up: %v\n%s", filepath.Base(p.cmd.Path), err, words)
 	}
 }

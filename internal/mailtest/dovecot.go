@@ -1,0 +1,205 @@
+package mailtest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+)
+
+// User is a mailbox at Dovecot and Postfix. The name is the address and the login.
+type User struct{ Name, Password string }
+
+// Users are the mailboxes that a server gets when the test names none.
+func Users() []User {
+	return []User{
+		{"li@example.com", "correct horse"},
+		{"wang@example.com", "battery staple"},
+		{"zhang@example.com", "π and ÿ"},
+	}
+}
+
+// mailUID owns the maildirs: the user "mail" of every Debian system.
+const mailUID = 8
+
+// DovecotServer is a real Dovecot with mailboxes in maildirs.
+type DovecotServer struct {
+	IMAPAddr   string // STARTTLS, host:port
+	IMAPSAddr  string // TLS from the first byte
+	AuthSocket string // Unix socket of the SASL service, for Postfix
+	LMTPSocket string // Unix socket
+	Certs      *Certs
+	Users      []User
+
+	t    testing.TB
+	dir  string
+	conf string
+	p    *process
+}
+
+var dovecotConf = template.Must(template.New("dovecot.conf").Parse(`
+base_dir = {{.Dir}}/run
+state_dir = {{.Dir}}/run
+log_path = /dev/stderr
+protocols = imap lmtp
+listen = 127.0.0.1
+ssl = required
+ssl_cert = <{{.Certs.CertFile}}
+ssl_key = <{{.Certs.KeyFile}}
+auth_mechanisms = plain login cram-md5 scram-sha-256
+auth_username_format = %Lu
+auth_failure_delay = 0
+first_valid_uid = 1
+mail_location = maildir:~/Maildir
+mail_max_userip_connections = 500
+default_vsz_limit = 1G
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN {{.Dir}}/users
+}
+userdb {
+  driver = passwd-file
+  args = {{.Dir}}/users
+}
+namespace inbox {
+  inbox = yes
+  mailbox Sent {
+    auto = subscribe
+    special_use = \Sent
+  }
+  mailbox Drafts {
+    auto = subscribe
+    special_use = \Drafts
+  }
+}
+service imap-login {
+  inet_listener imap {
+    port = {{.IMAP}}
+  }
+  inet_listener imaps {
+    port = {{.IMAPS}}
+    ssl = yes
+  }
+}
+service auth {
+  unix_listener auth-client {
+    mode = 0666
+  }
+}
+service lmtp {
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+protocol lmtp {
+  lmtp_add_received_header = no
+}
+# The login processes are to find their sockets without entering a jail.
+service anvil {
+  chroot =
+}
+`))
+
+// Dovecot starts a Dovecot for the users, or for Users() when there are none. It
+// needs root, since Dovecot's processes change their users.
+func Dovecot(t testing.TB, users ...User) *DovecotServer {
+	t.Helper()
+	needRoot(t, "Dovecot")
+	if len(users) == 0 {
+		users = Users()
+	}
+	certs := TLS(t)
+	d := &DovecotServer{Certs: certs, Users: users, t: t, dir: dir(t)}
+	imap, imaps := FreePort(t), FreePort(t)
+	d.IMAPAddr, d.IMAPSAddr = loopback(imap), loopback(imaps)
+	d.AuthSocket = filepath.Join(d.dir, "run", "auth-client")
+	d.LMTPSocket = filepath.Join(d.dir, "run", "lmtp")
+	for _, sub := range []string{"run", "mail"} {
+		if err := os.Mkdir(filepath.Join(d.dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var passwd strings.Builder
+	for _, u := range users {
+		home := d.home(u.Name)
+		if err := os.Mkdir(home, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(home, mailUID, mailUID); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&passwd, "%s:{PLAIN}%s:%d:%d::%s::\n", u.Name, u.Password, mailUID, mailUID, home)
+	}
+	writeFile(t, filepath.Join(d.dir, "users"), passwd.String(), 0o644)
+	d.conf = filepath.Join(d.dir, "dovecot.conf")
+	render(t, dovecotConf, d.conf, map[string]any{"Dir": d.dir, "Certs": certs, "IMAP": imap, "IMAPS": imaps})
+	d.Start()
+	return d
+}
+
+// Start starts the server again after Stop, with the same ports and mailboxes.
+func (d *DovecotServer) Start() {
+	d.t.Helper()
+	d.p = start(d.t, d.dir, exec.Command(program(d.t, "dovecot"), "-F", "-c", d.conf))
+	d.p.await(d.t, func() error {
+		if _, err := os.Stat(d.AuthSocket); err != nil {
+			return err
+		}
+		return greets(d.IMAPAddr, "* OK")
+	})
+}
+
+// Stop stops the server.
+func (d *DovecotServer) Stop() { d.p.stop() }
+
+func (d *DovecotServer) home(user string) string {
+	return filepath.Join(d.dir, "mail", user)
+}
+
+// Maildir returns the maildir of a user's INBOX.
+func (d *DovecotServer) Maildir(user string) string {
+	return filepath.Join(d.home(user), "Maildir")
+}
+
+// greets reports whether a server's first line begins with want.
+func greets(addr, want string) error {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err == nil && !strings.HasPrefix(line, want) {
+		err = fmt.Errorf("the greeting is %q", line)
+	}
+	return err
+}
+
+func loopback(port int) string {
+	return fmt.Sprintf("127.0.0.1:%d", port)
+}
+
+func render(t testing.TB, tmpl *template.Template, path string, data any) {
+	t.Helper()
+	var text strings.Builder
+	if err := tmpl.Execute(&text, data); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path, text.String(), 0o644)
+}
+
+func needRoot(t testing.TB, server string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatalf("%s needs root to start; run `make test`, which uses sudo", server)
+	}
+}
