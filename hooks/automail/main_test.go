@@ -1,0 +1,9 @@
+package automail
+
+import (
+	"testing"
+
+	"heliograph/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
