@@ -48,7 +48,8 @@ type bench struct {
 func start(t *testing.T, db *store.DB, hs ...hooks.Hook) *bench {
 	t.Helper()
 	b := &bench{t: t, metrics: prometheus.NewRegistry()}
-	b.queue = queue.Open(db, queue.Options{Poll: 20 * time.Millisecond, Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }})
+	now := func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
+	b.queue = queue.Open(db, queue.Options{Poll: 20 * time.Millisecond, Now: now})
 	var names []string
 	for _, h := range hs {
 		names = append(names, h.Name())
@@ -65,7 +66,7 @@ func start(t *testing.T, db *store.DB, hs ...hooks.Hook) *bench {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- hooks.NewRunner(b.journal, b.queue, hs, hooks.Options{Store: db, Registerer: b.metrics}).Run(ctx)
+		done <- hooks.NewRunner(b.journal, b.queue, hs, hooks.Options{Store: db, Now: now, Registerer: b.metrics}).Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()

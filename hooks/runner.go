@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Store      *store.DB             // the one of the journal and the queue
 	Workers    int                   // events at once per hook; zero means 2
+	Now        func() time.Time      // the queue's clock; nil means time.Now
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
@@ -42,6 +43,9 @@ type Runner struct {
 func NewRunner(j *journal.Journal, q *queue.Queue, hooks []Hook, o Options) *Runner {
 	if o.Workers <= 0 {
 		o.Workers = defaultWorkers
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -102,7 +106,7 @@ func (r *Runner) handle(ctx context.Context, h Hook, job queue.Job) queue.Result
 		r.o.Logger.WarnContext(ctx, "event not handled", "hook", h.Name(), "entry", id.String(), "attempt", job.Attempt, "action", string(out.Action), "error", out.Err)
 	}
 	if out.After > 0 {
-		result.At = time.Now().Add(out.After)
+		result.At = r.o.Now().Add(out.After)
 	}
 	dead := out.Action == queue.Discard || out.Action == queue.Retry && job.MaxAttempts >= 0 && job.Attempt >= job.MaxAttempts
 	if err != nil || ctx.Err() != nil || !dead && !r.revived(ctx, h, id, job, out) {
@@ -122,7 +126,7 @@ func (r *Runner) revived(ctx context.Context, h Hook, id journal.ID, job queue.J
 
 // settle writes the result and the ledger row together.
 func (r *Runner) settle(ctx context.Context, h Hook, id journal.ID, result queue.Result, dead bool) queue.Result {
-	row := journal.LedgerRow{Entry: id, Target: Kind(h.Name()), State: journal.LedgerCaptured, Reason: "handled after " + result.Job.LastError, At: time.Now()}
+	row := journal.LedgerRow{Entry: id, Target: Kind(h.Name()), State: journal.LedgerCaptured, Reason: "handled after " + result.Job.LastError, At: r.o.Now()}
 	if dead {
 		row.State, row.Reason = journal.LedgerFailed, result.Reason
 	}
