@@ -67,7 +67,7 @@ func scanContact(row scanner) (Contact, error) {
 func (p *Contact) check() (custom string, err error) {
 	var k checks
 	k.required("name", &p.Name, maxName)
-	p.Addresses = normalAddresses(p.Addresses)
+	p.Addresses = orEmpty(normalAddresses(p.Addresses))
 	for _, a := range p.Addresses {
 		if !isAddress(a) {
 			k.fail("addresses", "has %q, which is not a mail address", a)

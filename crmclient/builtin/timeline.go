@@ -19,6 +19,7 @@ type ActivityFilter struct {
 	Account   string // only what this employee sent or got
 	Address   string // only where this address took part
 	Thread    string
+	MessageID string // with or without brackets
 	Direction crmclient.Direction
 	From      time.Time // sent at or after
 	Until     time.Time // sent before
@@ -104,6 +105,7 @@ func (c *CRM) activityQuery(f ActivityFilter) (w *where, from, order string, err
 		w.add("("+at+" < ? OR "+at+" = ? AND "+id+" < ?)", p.At, p.At, p.ID)
 	}
 	equal(w, "m.thread", f.Thread)
+	equal(w, "m.message_id", strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(f.MessageID), "<"), ">"))
 	equal(w, "m.direction", string(f.Direction))
 	if !f.From.IsZero() {
 		w.add(at+" >= ?", store.Micros(f.From))
