@@ -359,6 +359,8 @@ func TestActivityFiltersAndPages(t *testing.T) {
 			"part of an account":   {count(builtin.ActivityFilter{Account: "b@example.com"}), 0},
 			"time":                 {count(builtin.ActivityFilter{From: start.Add(time.Minute), Until: start.Add(2 * time.Minute)}), 3},
 			"thread":               {count(builtin.ActivityFilter{Thread: "thread-p03"}), 1},
+			"message":              {count(builtin.ActivityFilter{MessageID: " <" + crmtest.Activity("p03").MessageID + ">"}), 1},
+			"part of a message id": {count(builtin.ActivityFilter{MessageID: "p03"}), 0},
 			"other contact":        {count(builtin.ActivityFilter{ContactID: id + 1}), 0},
 		} {
 			if c.got != c.want {

@@ -46,6 +46,9 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Config returns the settings in force, the defaults filled in.
+func (c *CRM) Config() Config { return c.cfg }
+
 func (c Config) withDefaults() Config {
 	if len(c.Stages) == 0 {
 		c.Stages = slices.Clone(DefaultStages)

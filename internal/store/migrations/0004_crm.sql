@@ -113,6 +113,7 @@ CREATE TABLE crm_activities (
 	updated_at  {{int}}  NOT NULL
 );
 CREATE INDEX crm_activities_sent ON crm_activities (sent_at, id);
+CREATE INDEX crm_activities_message ON crm_activities (message_id);
 CREATE INDEX crm_activities_thread ON crm_activities (thread, sent_at) WHERE thread <> '';
 
 -- Who took part, so that a contact made later finds its older mail.
