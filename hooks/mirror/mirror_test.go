@@ -273,18 +273,18 @@ func TestWrongCredentialsLoseNothing(t *testing.T) {
 		for n := range 3 {
 			w.submit(mail{account: "wang@example.com", recipients: to("li@customer.test"), raw: offer(n)})
 		}
-		// Two days of failures: many more than MaxAttempts, few enough not to look like an attack.
+		// Half a day of failures: many more than MaxAttempts, few enough not to look like an attack.
 		w.eventually("all wait", func() bool {
 			s := w.states("crm")
 			return len(s) == 3 && !slices.Contains(s, "pending")
 		})
-		for range 48 {
+		for range 12 {
 			before := c.called()
 			w.clock.forward(time.Hour + 2*time.Minute)
 			w.eventually("another try", func() bool { return c.called() > before })
 			w.eventually("all wait again", func() bool { return idle(w) })
 		}
-		if c.called() > 48*4+4 {
+		if c.called() > 12*4+4 {
 			t.Errorf("%d calls with bad credentials", c.called())
 		}
 		for _, s := range w.states("crm") {
