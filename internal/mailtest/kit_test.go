@@ -18,14 +18,33 @@ import (
 	"heliograph/internal/mailtest"
 )
 
-// submit sends one message over STARTTLS with a login, by DATA.
-func submit(t *testing.T, addr string, p *mailtest.PostfixServer, to string, data []byte) {
+// dial connects with a deadline for all that follows.
+func dial(t *testing.T, network, addr string) net.Conn {
 	t.Helper()
-	c, err := smtp.Dial(addr)
+	c, err := net.DialTimeout(network, addr, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func dialSMTP(t *testing.T, addr string) *smtp.Client {
+	t.Helper()
+	c, err := smtp.NewClient(dial(t, "tcp", addr), "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// submit sends one message over STARTTLS with a login, by DATA.
+func submit(t *testing.T, addr string, p *mailtest.PostfixServer, to string, data []byte) {
+	t.Helper()
+	c := dialSMTP(t, addr)
 	steps := []func() error{
 		func() error { return c.StartTLS(p.Certs.Client()) },
 		func() error { return c.Auth(smtp.PlainAuth("", p.Users[0].Name, p.Users[0].Password, "127.0.0.1")) },
@@ -85,6 +104,11 @@ func TestClients(t *testing.T) {
 	if err := os.WriteFile(file, []byte(message), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// swaks adds the last line end itself.
+	unended := filepath.Join(t.TempDir(), "mail")
+	if err := os.WriteFile(unended, []byte(strings.TrimSuffix(message, "\r\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	_, port, err := net.SplitHostPort(p.SubmissionAddr)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +124,7 @@ with smtplib.SMTP("127.0.0.1", int(port)) as c:
 	for i, argv := range [][]string{
 		{
 			"swaks", "--server", p.SubmissionAddr, "--tls", "--tls-verify", "--tls-ca-path", p.Certs.CAFile, "--auth", "PLAIN",
-			"--auth-user", user.Name, "--auth-password", user.Password, "--from", user.Name, "--to", to, "--data", "@" + file, "--no-data-fixup",
+			"--auth-user", user.Name, "--auth-password", user.Password, "--from", user.Name, "--to", to, "--data", "@" + unended,
 		},
 		{"python3", "-c", script, port, p.Certs.CAFile, user.Name, user.Password, to, file},
 		{
@@ -129,11 +153,7 @@ func TestPostfixKnowsTheClientByPROXYAndXCLIENT(t *testing.T) {
 		{p.ProxiedAddr, "PROXY TCP4 203.0.113.7 127.0.0.1 40000 25\r\n", ""},
 		{p.SubmissionAddr, "", "XCLIENT ADDR=203.0.113.7"},
 	} {
-		raw, err := net.Dial("tcp", tc.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer raw.Close()
+		raw := dial(t, "tcp", tc.addr)
 		if _, err := raw.Write([]byte(tc.before)); err != nil {
 			t.Fatal(err)
 		}
@@ -173,21 +193,14 @@ func TestPostfixKnowsTheClientByPROXYAndXCLIENT(t *testing.T) {
 func TestPostfixRefuses(t *testing.T) {
 	t.Parallel()
 	p := mailtest.Postfix(t)
-	c, err := smtp.Dial(p.SubmissionAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := dialSMTP(t, p.SubmissionAddr)
 	if err := c.StartTLS(p.Certs.Client()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Auth(smtp.PlainAuth("", p.Users[0].Name, "wrong", "127.0.0.1")); err == nil {
 		t.Error("a wrong password is taken")
 	}
-	if c, err = smtp.Dial(p.RelayAddr); err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c = dialSMTP(t, p.RelayAddr)
 	if err := c.Mail("x@elsewhere.example"); err != nil {
 		t.Fatal(err)
 	}
@@ -206,11 +219,7 @@ func TestDovecotReadsTheSameMailboxes(t *testing.T) {
 	submit(t, p.SubmissionAddr, p, to.Name, []byte("Subject: by IMAP\r\n\r\nx\r\n"))
 	p.AwaitDeliveries(to.Name, 1)
 	for round := range 2 {
-		c, err := tls.Dial("tcp", p.Dovecot.IMAPSAddr, p.Certs.Client())
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := textproto.NewConn(c)
+		text := textproto.NewConn(tls.Client(dial(t, "tcp", p.Dovecot.IMAPSAddr), p.Certs.Client()))
 		if err := text.PrintfLine("a LOGIN %q %q\r\nb SELECT INBOX\r\nc FETCH 1 BODY.PEEK[TEXT]\r\nd LOGOUT", to.Name, to.Password); err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +234,6 @@ func TestDovecotReadsTheSameMailboxes(t *testing.T) {
 		if !strings.Contains(all.String(), "BODY[TEXT] {3}\r\nx\r\n)") {
 			t.Errorf("round %d: IMAP says %s", round, all.String())
 		}
-		_ = c.Close()
 		p.Dovecot.Stop()
 		p.Dovecot.Start()
 	}
@@ -234,12 +242,7 @@ func TestDovecotReadsTheSameMailboxes(t *testing.T) {
 func TestLMTP(t *testing.T) {
 	t.Parallel()
 	d := mailtest.Dovecot(t)
-	raw, err := net.Dial("unix", d.LMTPSocket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer raw.Close()
-	c := textproto.NewConn(raw)
+	c := textproto.NewConn(dial(t, "unix", d.LMTPSocket))
 	if _, _, err := c.ReadResponse(220); err != nil {
 		t.Fatal(err)
 	}

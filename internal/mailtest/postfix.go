@@ -104,7 +104,8 @@ var postfixMaster = template.Must(template.New("master.cf").Parse(`
   -o smtpd_upstream_proxy_protocol=haproxy
 {{.Relay}} inet n - n - - smtpd
   -o smtpd_sasl_auth_enable=no
-  -o smtpd_relay_restrictions=permit
+  -o mynetworks=127.0.0.0/8
+  -o smtpd_relay_restrictions=permit_mynetworks,reject
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr
@@ -189,7 +190,9 @@ func (p *PostfixServer) Start() {
 	master := filepath.Join(strings.TrimSpace(string(out)), "master")
 	p.p = start(p.t, p.dir, exec.Command(master, "-c", p.conf, "-s"))
 	p.p.logs = append(p.p.logs, filepath.Join(p.dir, "maillog"))
-	p.p.await(p.t, func() error { return greets(p.SubmissionAddr, "220 ") })
+	for _, addr := range []string{p.SubmissionAddr, p.RelayAddr} {
+		p.p.await(p.t, func() error { return greets(addr, "220 ") })
+	}
 }
 
 // Stop stops the server.

@@ -1,0 +1,139 @@
+// Package console is the HTTP server for those who run the gateway: /metrics for
+// Prometheus, /livez and /readyz for supervisors.
+//
+// The main idea: liveness says that the process runs and nothing more, so that
+// no outage elsewhere gets it restarted; readiness says whether it can take mail,
+// check by check. Checks come as a function, so the package knows nothing of
+// what it reports on.
+//
+// It has no login and shows no mail, no names and no secrets. Its address
+// is meant for loopback or the operators' network.
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Check is the state of one part of the gateway.
+type Check struct {
+	Name string
+	Err  error // nil means well; its text is shown to whoever asks
+	// Optional checks are listed but do not make the gateway unready: mail flows
+	// without them.
+	Optional bool
+}
+
+// Options are the settings of a Server.
+type Options struct {
+	Address  string // host:port; port 0 chooses one
+	Gatherer prometheus.Gatherer
+	// Ready answers with all checks. It may take as long as its context lives, and
+	// runs once per request. Nil means always ready.
+	Ready   func(ctx context.Context) []Check
+	Version string
+	Logger  *slog.Logger // nil means none
+}
+
+// The time-outs of the server. Scraping is the slowest request there is.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 60 * time.Second
+	idleTimeout   = 2 * time.Minute
+	readyTimeout  = 5 * time.Second
+	headerBytes   = 16 << 10
+)
+
+// Server is a running console.
+type Server struct {
+	options Options
+	logger  *slog.Logger
+	http    *http.Server
+	addr    net.Addr
+	done    chan struct{}
+}
+
+// Start listens and serves until Close.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	s := &Server{options: o, logger: o.Logger, done: make(chan struct{})}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Gatherer == nil {
+		return nil, errors.New("console: no gatherer")
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", o.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the console: %w", err)
+	}
+	s.addr = l.Addr()
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		defer close(s.done)
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.logger.Error("console ended", "error", err)
+		}
+	}()
+	return s, nil
+}
+
+// Addr returns the address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.addr }
+
+// Close stops listening and waits for running requests until ctx ends; then it
+// cuts them off. It may be called again.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("drain the console: %w", err), s.http.Close())
+	}
+	<-s.done
+	return err
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+		// One broken collector must not hide the others.
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: 10,
+		Timeout:             writeTimeout / 2,
+	}))
+	mux.HandleFunc("GET /livez", s.live)
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /{$}", s.index)
+	return protect(mux)
+}
+
+// protect sets the header fields that keep browsers from doing more than show.
+func protect(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
