@@ -86,12 +86,14 @@ func (q *Queue) skipLocked() string {
 }
 
 // claimQuery takes kind, limit and the end of the lease. MATERIALIZED matters: PostgreSQL
-// may otherwise run the subquery more than once, and lock more rows than the limit.
+// may otherwise run the subquery more than once, and lock more rows than the limit. So does
+// the sum in LIMIT: SQLite looks at a bare parameter there when it plans, and would prepare
+// the statement again each time.
 func (q *Queue) claimQuery() string {
 	return `
 		WITH picked AS MATERIALIZED (
 			SELECT id AS picked_id FROM jobs WHERE kind = $1 AND state = 'available' AND blocked = 0
-			ORDER BY priority, run_at, id LIMIT $2` + q.skipLocked() + `)
+			ORDER BY priority, run_at, id LIMIT $2 + 0` + q.skipLocked() + `)
 		UPDATE jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1, lease_until = $3
 		WHERE id IN (SELECT picked_id FROM picked)
 		RETURNING ` + columns
@@ -102,7 +104,7 @@ func (q *Queue) promote(ctx context.Context, tx store.Querier, kind string, now 
 	_, err := tx.ExecContext(ctx, `
 		WITH fallen AS MATERIALIZED (
 			SELECT id AS fallen_id FROM jobs WHERE kind = $1 AND state IN ('scheduled', 'retryable') AND run_at <= $2
-			ORDER BY run_at LIMIT $3`+q.skipLocked()+`)
+			ORDER BY run_at LIMIT $3 + 0`+q.skipLocked()+`)
 		UPDATE jobs SET state = 'available' WHERE id IN (SELECT fallen_id FROM fallen)`, kind, now, promoteMax)
 	if err != nil {
 		return fmt.Errorf("promoting due jobs: %w", err)
@@ -115,7 +117,7 @@ func (q *Queue) promote(ctx context.Context, tx store.Querier, kind string, now 
 func (q *Queue) expire(ctx context.Context, tx store.Querier, kind string, now int64) error {
 	rows, err := tx.QueryContext(ctx, `
 		SELECT `+columns+` FROM jobs WHERE kind = $1 AND state = 'running' AND lease_until <= $2
-		ORDER BY lease_until LIMIT $3`, kind, now, expireMax)
+		ORDER BY lease_until LIMIT $3 + 0`, kind, now, expireMax)
 	if err != nil {
 		return fmt.Errorf("looking for expired leases: %w", err)
 	}

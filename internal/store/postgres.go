@@ -177,7 +177,9 @@ func (e *redactedError) Error() string        { return e.text }
 func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
 func (e *redactedError) As(target any) bool   { return errors.As(e.err, target) }
 
-func (e *postgresEngine) reader() *sql.DB { return e.reads }
+func (e *postgresEngine) reader() Querier { return e.reads }
+
+func (e *postgresEngine) pool() *sql.DB { return e.reads }
 
 // write runs fn in a transaction, again when it lost a race.
 func (e *postgresEngine) write(ctx context.Context, fn writeFunc) error {

@@ -29,9 +29,10 @@ const (
 
 // sqliteEngine is a SQLite file with one writing and several reading connections.
 type sqliteEngine struct {
-	writes *sql.DB
-	reads  *sql.DB
-	group  *groupWriter
+	writes   *sql.DB
+	reads    *sql.DB
+	prepared *preparedReader // on reads
+	group    *groupWriter
 }
 
 func openSQLite(ctx context.Context, o Options, m *metrics) (_ engine, err error) {
@@ -71,6 +72,7 @@ func openSQLite(ctx context.Context, o Options, m *metrics) (_ engine, err error
 	if err := e.reads.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	e.prepared = &preparedReader{pool: e.reads, byQ: map[string]*sql.Stmt{}}
 	e.group = startGroupWriter(e.writes, m)
 	return e, nil
 }
@@ -143,7 +145,9 @@ func versionLess(a, b string) bool {
 	return len(as) < len(bs)
 }
 
-func (e *sqliteEngine) reader() *sql.DB { return e.reads }
+func (e *sqliteEngine) reader() Querier { return e.prepared }
+
+func (e *sqliteEngine) pool() *sql.DB { return e.reads }
 
 func (e *sqliteEngine) write(ctx context.Context, fn writeFunc) error { return e.group.write(ctx, fn) }
 
@@ -154,7 +158,7 @@ func (e *sqliteEngine) close() error {
 	}
 	// Readers first: the last connection to close checkpoints and removes the WAL.
 	if e.reads != nil {
-		err = errors.Join(err, e.reads.Close())
+		err = errors.Join(err, e.prepared.close(), e.reads.Close())
 	}
 	if e.writes != nil {
 		err = errors.Join(err, e.writes.Close())

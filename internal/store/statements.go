@@ -3,10 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 )
 
-// maxStatements bounds the prepared statements of the writing connection. The
+// maxStatements bounds the prepared statements of the writer and of the readers each. The
 // program's queries are constants, far fewer than this; only generated ones can reach it.
 const maxStatements = 256
 
@@ -156,4 +157,68 @@ func (t *groupTx) QueryRowContext(ctx context.Context, query string, args ...any
 		return t.conn.QueryRowContext(gone, query, args...)
 	}
 	return t.stmts.queryRow(context.WithoutCancel(ctx), query, args...)
+}
+
+// preparedReader is the read pool of a SQLite database with its queries prepared. (pgx
+// does that by itself.)
+type preparedReader struct {
+	pool *sql.DB
+	mu   sync.RWMutex // guards byQ
+	byQ  map[string]*sql.Stmt
+}
+
+var _ Querier = (*preparedReader)(nil)
+
+// get returns the prepared query, or nil when it is better run as it is.
+func (r *preparedReader) get(ctx context.Context, query string) *sql.Stmt {
+	r.mu.RLock()
+	st, full := r.byQ[query], len(r.byQ) >= maxStatements
+	r.mu.RUnlock()
+	if st != nil || full {
+		return st
+	}
+	prepared, err := r.pool.PrepareContext(ctx, query)
+	if err != nil {
+		return nil // running it tells why
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st := r.byQ[query]; st != nil { // somebody was faster
+		_ = prepared.Close()
+		return st
+	}
+	r.byQ[query] = prepared
+	return prepared
+}
+
+func (r *preparedReader) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return r.pool.ExecContext(ctx, query, args...)
+}
+
+func (r *preparedReader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if st := r.get(ctx, query); st != nil {
+		return st.QueryContext(ctx, args...)
+	}
+	return r.pool.QueryContext(ctx, query, args...)
+}
+
+func (r *preparedReader) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if st := r.get(ctx, query); st != nil {
+		return st.QueryRowContext(ctx, args...)
+	}
+	return r.pool.QueryRowContext(ctx, query, args...)
+}
+
+func (r *preparedReader) close() error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var err error
+	for _, st := range r.byQ {
+		err = errors.Join(err, st.Close())
+	}
+	clear(r.byQ)
+	return err
 }

@@ -39,7 +39,8 @@ var (
 
 // engine is one kind of database.
 type engine interface {
-	reader() *sql.DB
+	reader() Querier
+	pool() *sql.DB // that reader uses
 	write(ctx context.Context, fn writeFunc) error
 	close() error
 }
@@ -77,7 +78,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	if db.stop, err = db.metrics.register(o.Registerer, db.dialect, db.reader()); err != nil {
+	if db.stop, err = db.metrics.register(o.Registerer, db.dialect, db.pool()); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the store: registering metrics: %w", err), db.close())
 	}
 	return db, nil

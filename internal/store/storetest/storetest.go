@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,8 +55,36 @@ func Each(t *testing.T, body func(t *testing.T, db *store.DB)) {
 // SQLite opens a fresh SQLite database, which is closed when the test ends.
 func SQLite(t testing.TB) *store.DB {
 	t.Helper()
-	return Open(t, "sqlite", t.TempDir())
+	file, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, sqliteFile), file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Open(t, "sqlite", dir)
 }
+
+const sqliteFile = "heliograph.db"
+
+// template is a SQLite file with the current schema. Each test starts from a copy, which is
+// many times faster than to run all migrations again.
+var template = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "sqlite")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	db, err := store.Open(context.Background(), "sqlite", store.Options{Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil { // moves the write-ahead log into the file
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, sqliteFile))
+})
 
 // Postgres opens a fresh schema of a PostgreSQL database, closed and dropped when the test ends.
 func Postgres(t testing.TB) *store.DB {
