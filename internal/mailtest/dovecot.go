@@ -114,8 +114,8 @@ func Dovecot(t testing.TB, users ...User) *DovecotServer {
 	if len(users) == 0 {
 		users = Users()
 	}
-	certs := TLS(t)
-	d := &DovecotServer{Certs: certs, Users: users, t: t, dir: dir(t)}
+	d := &DovecotServer{Users: users, t: t, dir: dir(t)}
+	d.Certs = certsIn(t, d.dir)
 	imap, imaps := FreePort(t), FreePort(t)
 	d.IMAPAddr, d.IMAPSAddr = loopback(imap), loopback(imaps)
 	d.AuthSocket = filepath.Join(d.dir, "run", "auth-client")
@@ -138,7 +138,7 @@ func Dovecot(t testing.TB, users ...User) *DovecotServer {
 	}
 	writeFile(t, filepath.Join(d.dir, "users"), passwd.String(), 0o644)
 	d.conf = filepath.Join(d.dir, "dovecot.conf")
-	render(t, dovecotConf, d.conf, map[string]any{"Dir": d.dir, "Certs": certs, "IMAP": imap, "IMAPS": imaps})
+	render(t, dovecotConf, d.conf, map[string]any{"Dir": d.dir, "Certs": d.Certs, "IMAP": imap, "IMAPS": imaps})
 	d.Start()
 	return d
 }

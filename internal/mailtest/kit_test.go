@@ -12,11 +12,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"heliograph/internal/mailtest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // dial connects with a deadline for all that follows.
 func dial(t *testing.T, network, addr string) net.Conn {
@@ -316,5 +321,34 @@ func TestCorpusIsDeterministicAndLegal(t *testing.T) {
 	}
 	if m := mailtest.Binary(7, 3); bytes.IndexByte(m[2].Data, 0) < 0 || bytes.HasSuffix(m[2].Data, []byte("\r\n")) {
 		t.Error("binary holds no NUL or ends in a line")
+	}
+}
+
+// TestServersEndWithTheirTest runs itself once more as a process that starts
+// servers and is killed.
+func TestServersEndWithTheirTest(t *testing.T) {
+	const role = "HELIOGRAPH_TEST_ROLE"
+	if os.Getenv(role) == "victim" {
+		p, r := mailtest.Postfix(t), mailtest.Redis(t)
+		fmt.Println("addresses", p.SubmissionAddr, p.Dovecot.IMAPAddr, r.Addr)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestServersEndWithTheirTest$", "-test.timeout=2m")
+	cmd.Env = append(os.Environ(), role+"=victim")
+	out, err := cmd.Output()
+	if err == nil || !strings.Contains(string(out), "addresses ") {
+		t.Fatalf("the victim: %v\n%s", err, out)
+	}
+	_, line, _ := strings.Cut(string(out), "addresses ")
+	line, _, _ = strings.Cut(line, "\n")
+	for _, addr := range strings.Fields(line) {
+		mailtest.Eventually(t, 20*time.Second, func() error {
+			c, err := net.DialTimeout("tcp", addr, time.Second)
+			if err != nil {
+				return nil
+			}
+			_ = c.Close()
+			return fmt.Errorf("%s still answers", addr)
+		})
 	}
 }

@@ -71,17 +71,18 @@ func start(t testing.TB, dir string, cmd *exec.Cmd) *process {
 		close(p.done)
 	}()
 	t.Cleanup(p.stop)
-	if err := p.guard(); err != nil {
+	if err := p.guard(dir); err != nil {
 		t.Fatalf("guard %s: %v", cmd.Path, err)
 	}
 	return p
 }
 
-// guard starts a shell that ends the server when this process dies. A parent-death
-// signal would not do: it is cleared when a server changes its user.
-func (p *process) guard() error {
-	p.keeper = exec.Command("/bin/sh", "-c", `cat >/dev/null; kill -TERM -"$1" 2>/dev/null; sleep 2; kill -KILL -"$1" 2>/dev/null`,
-		"keeper", strconv.Itoa(p.cmd.Process.Pid))
+// guard starts a shell that ends the server and removes its directory when this
+// process dies. A parent-death signal would not do: it is cleared when a server
+// changes its user.
+func (p *process) guard(dir string) error {
+	const script = `cat >/dev/null; kill -TERM -"$1" 2>/dev/null; sleep 2; kill -KILL -"$1" 2>/dev/null; rm -rf "$2"`
+	p.keeper = exec.Command("/bin/sh", "-c", script, "keeper", strconv.Itoa(p.cmd.Process.Pid), dir)
 	p.keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	leash, err := p.keeper.StdinPipe()
 	if err != nil {

@@ -15,18 +15,24 @@ type Certs struct {
 	cert *sandbox.Certificate
 }
 
-// TLS makes a certificate with an authority of its own. The files may be read by
-// any user, since servers change theirs.
+// TLS makes a certificate with an authority of its own.
 func TLS(t testing.TB) *Certs {
+	t.Helper()
+	return certsIn(t, t.TempDir())
+}
+
+// certsIn makes the files in dir, for any user to read, since servers change theirs.
+func certsIn(t testing.TB, dir string) *Certs {
 	t.Helper()
 	cert, err := sandbox.NewCertificate("localhost", "127.0.0.1", "::1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := dir(t)
 	c := &Certs{
-		CAFile: filepath.Join(d, "ca.pem"), CertFile: filepath.Join(d, "cert.pem"), KeyFile: filepath.Join(d, "key.pem"),
-		cert: cert,
+		CAFile:   filepath.Join(dir, "ca.pem"),
+		CertFile: filepath.Join(dir, "cert.pem"),
+		KeyFile:  filepath.Join(dir, "key.pem"),
+		cert:     cert,
 	}
 	writeFile(t, c.CAFile, string(cert.CAPEM), 0o644)
 	writeFile(t, c.CertFile, string(cert.CertPEM), 0o644)
