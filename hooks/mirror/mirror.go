@@ -53,15 +53,6 @@ type Target struct {
 	Client crmclient.Client
 }
 
-// InternalMode says what becomes of mail among employees.
-type InternalMode string
-
-// The treatments of internal mail.
-const (
-	InternalExclude InternalMode = "exclude" // stays here; the ledger says so
-	InternalMirror  InternalMode = "mirror"
-)
-
 // Options configure New.
 type Options struct {
 	Store   *store.DB
@@ -70,7 +61,7 @@ type Options struct {
 	Targets []Target
 	// Internal tells whether an address (lower case) is an employee's. Nil means nobody is.
 	Internal     func(address string) bool
-	InternalMail InternalMode         // empty means InternalExclude
+	InternalMail config.InternalMode  // empty means exclude
 	Unmatched    config.UnmatchedMode // empty means UnmatchedSkip
 	Workers      int                  // deliveries at once per target; zero means 2
 	MaxAttempts  int                  // before a delivery is a dead letter; zero means queue.DefaultMaxAttempts
@@ -103,7 +94,7 @@ func New(o Options) *Mirror {
 		o.Internal = func(string) bool { return false }
 	}
 	if o.InternalMail == "" {
-		o.InternalMail = InternalExclude
+		o.InternalMail = config.InternalExclude
 	}
 	if o.Workers <= 0 {
 		o.Workers = defaultWorkers

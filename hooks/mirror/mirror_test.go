@@ -142,7 +142,7 @@ func TestDirectionsAndScope(t *testing.T) {
 	inside := "Message-ID: <in@example.com>\nFrom: wang@example.com\nTo: zhao@example.com\nSubject: a\n\nx\n"
 	for _, tt := range []struct {
 		name     string
-		mode     mirror.InternalMode
+		mode     config.InternalMode
 		mail     mail
 		target   []string // ledger rows of the target
 		excluded []string // of no target
@@ -151,7 +151,7 @@ func TestDirectionsAndScope(t *testing.T) {
 		{"inbound by relay", "", mail{kind: journal.KindRelay, reverse: "li@customer.test", recipients: to("wang@example.com"), raw: inbound}, []string{"mirrored"}, nil, crmclient.Inbound},
 		{"a login makes it ours", "", mail{account: "wang", reverse: "wang@private.test", recipients: to("li@customer.test"), raw: strings.ReplaceAll(offer(1), "wang@example.com", "wang@private.test")}, []string{"mirrored"}, nil, crmclient.Outbound},
 		{"internal stays", "", mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: inside}, []string{}, []string{"excluded: internal only"}, ""},
-		{"internal by wish", mirror.InternalMirror, mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: inside}, []string{"mirrored"}, nil, crmclient.Internal},
+		{"internal by wish", config.InternalMirror, mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: inside}, []string{"mirrored"}, nil, crmclient.Internal},
 		{"a blind customer makes it external", "", mail{account: "wang@example.com", recipients: to("zhao@example.com", "li@customer.test"), raw: inside}, []string{"mirrored"}, nil, crmclient.Outbound},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,7 +7,7 @@ const excludedInternal = "internal only"
 
 // excluded returns the reason why the message must not leave, or nothing.
 func (m *Mirror) excluded(p people) string {
-	if p.direction == crmclient.Internal && m.o.InternalMail == InternalExclude {
+	if p.direction == crmclient.Internal && m.o.InternalMail == config.InternalExclude {
 		return excludedInternal
 	}
 	return ""

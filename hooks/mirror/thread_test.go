@@ -81,11 +81,13 @@ func TestRacesMakeOneThreadAndOneDelivery(t *testing.T) {
 		w := open(t, db, oneTarget(c))
 		const messages, copies = 10, 4
 		var wg sync.WaitGroup
+		gate := make(chan struct{})
 		for n := range messages {
 			raw := letter(fmt.Sprintf("r%d", n), monday, "References: <root@x>", fmt.Sprintf("In-Reply-To: <r%d@x>", (n+1)%messages))
 			for range copies {
 				id := w.submit(mail{kind: journal.KindRelay, reverse: "li@customer.test", recipients: to("wang@example.com"), raw: raw})
 				wg.Go(func() {
+					<-gate
 					e := journal.Entry{Envelope: journal.Envelope{ID: id, Kind: journal.KindRelay, ReversePath: "li@customer.test", Recipients: to("wang@example.com")}, State: journal.StateConfirmed}
 					out := w.mirror.Handle(context.Background(), hooks.Event{Entry: e, Body: func(context.Context) (io.ReadCloser, error) {
 						return io.NopCloser(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n"))), nil
@@ -96,6 +98,7 @@ func TestRacesMakeOneThreadAndOneDelivery(t *testing.T) {
 				})
 			}
 		}
+		close(gate)
 		wg.Wait()
 		w.start()
 		want := make([]string, messages*copies)
