@@ -134,7 +134,7 @@ func (t *htmlText) tag(z *html.Tokenizer, start bool) {
 func (t *htmlText) open(a atom.Atom, attr map[string]string) {
 	switch a {
 	case atom.Br:
-		t.line(false)
+		t.line(t.row.Len() == 0) // alone in its line it is an empty one
 	case atom.Hr:
 		t.line(false)
 		t.row.WriteString("----------")

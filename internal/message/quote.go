@@ -13,6 +13,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 var cutLines = regexp.MustCompile(`(?i)^\s*(` + strings.Join([]string{
 	`-{3,}\s*(original message|original appointment|reply message|ursprüngliche nachricht|message d'origine|mensaje original)\s*-{3,}`,
 	`-{2,}\s*(原始邮件|原始郵件|原邮件|回复的原邮件|原邮件信息|original|original email)\s*-{2,}`,
+	`-{3,}\s*(forwarded message|weitergeleitete nachricht)\s*-{3,}`,
+	`(begin forwarded message|开始转发的邮件)\s*[:：]`,
 	`-{3,}\s*(回复的邮件|回复邮件|replied message|转发的邮件)\s*-{3,}`,
 }, "|") + `)\s*$`)
 
@@ -61,7 +63,7 @@ func Unquote(text string) string {
 		if quoted(rows[i]) {
 			continue
 		}
-		if strings.Contains(rows[i], "--") && cutLines.MatchString(rows[i]) || startsHeaderBlock(rows, i) {
+		if strings.ContainsAny(rows[i], "-:：") && cutLines.MatchString(rows[i]) || startsHeaderBlock(rows, i) {
 			break
 		}
 		n := introduces(rows, i)
