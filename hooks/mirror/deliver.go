@@ -110,8 +110,7 @@ func (m *Mirror) attempt(ctx context.Context, t *target, key string, job queue.J
 func (m *Mirror) judge(t *target, job queue.Job, err error) result {
 	now := m.o.Now()
 	if err == nil {
-		t.works()
-		m.metrics.paused.WithLabelValues(t.Name).Set(0)
+		m.works(t)
 		return result{outcome: "mirrored", action: queue.Complete, state: deliveryMirrored}
 	}
 	class := crmclient.ClassOf(err)
@@ -119,7 +118,7 @@ func (m *Mirror) judge(t *target, job queue.Job, err error) result {
 	after := crmclient.RetryAfter(err)
 	switch {
 	case class == crmclient.ClassDuplicate:
-		t.works()
+		m.works(t)
 		r.action, r.state, r.reason = queue.Complete, deliveryMirrored, ""
 	case errors.Is(err, crmclient.ErrCircuitOpen):
 		r.outcome, r.action = "paused", queue.Snooze
@@ -246,7 +245,9 @@ func (t *target) trouble(now time.Time, why string) time.Time {
 	return t.until
 }
 
-func (t *target) works() {
+// works takes note that the target did what was asked.
+func (m *Mirror) works(t *target) {
+	m.metrics.paused.WithLabelValues(t.Name).Set(0)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failures, t.until, t.why = 0, time.Time{}, ""

@@ -48,7 +48,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "heliograph_mirror_contacts_created_total", Help: "Contacts created for unknown correspondents.",
 		}, []string{"target"}),
 		paused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "heliograph_mirror_target_paused", Help: "1 while a target is left alone because of its credentials, its settings or its rate limit.",
+			Name: "heliograph_mirror_target_paused", Help: "1 while a target is left alone because its credentials or settings are wrong.",
 		}, []string{"target"}),
 	}
 	if r != nil {

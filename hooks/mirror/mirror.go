@@ -111,6 +111,7 @@ func New(o Options) *Mirror {
 	m := &Mirror{o: o, metrics: newMetrics(o.Registerer)}
 	for _, t := range o.Targets {
 		m.targets = append(m.targets, &target{Target: t})
+		m.metrics.paused.WithLabelValues(t.Name).Set(0) // a panel shows it before the first trouble
 	}
 	return m
 }

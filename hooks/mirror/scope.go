@@ -1,6 +1,9 @@
 package mirror
 
-import "heliograph/crmclient"
+import (
+	"heliograph/config"
+	"heliograph/crmclient"
+)
 
 // The reasons for which a message stays here. They are labels of a metric and texts of the ledger.
 const excludedInternal = "internal only"
