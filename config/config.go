@@ -192,9 +192,24 @@ func (SyncMode) Allowed() []string {
 // Mirror says what is written to targets.
 type Mirror struct {
 	InternalDomains []string      `yaml:"internal_domains"` // besides the domains of the upstreams
+	Internal        InternalMode  `yaml:"internal"`         // mail among employees
 	Unmatched       UnmatchedMode `yaml:"unmatched"`
 	Workers         int           `yaml:"workers"`      // parallel deliveries per target
 	MaxAttempts     int           `yaml:"max_attempts"` // before a delivery becomes a dead letter
+}
+
+// InternalMode says what becomes of mail among employees.
+type InternalMode string
+
+// The treatments of internal mail.
+const (
+	InternalExclude InternalMode = "exclude" // it stays in the journal; the ledger says so
+	InternalMirror  InternalMode = "mirror"
+)
+
+// Allowed returns the modes.
+func (InternalMode) Allowed() []string {
+	return []string{string(InternalExclude), string(InternalMirror)}
 }
 
 // UnmatchedMode says what happens to a correspondent that the CRM does not know.

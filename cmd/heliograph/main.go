@@ -1,0 +1,54 @@
+// Command heliograph is the gateway and its tools.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the build; without that it is the module's.
+var version string
+
+// cli is the command line. Each field is a subcommand with a file of its own.
+type cli struct {
+	Serve   serveCmd         `cmd:"" help:"Run the gateway. 运行网关"`
+	Check   checkCmd         `cmd:"" help:"Check the configuration, and on request everything it names. 检查配置"`
+	Demo    demoCmd          `cmd:"" help:"Try the gateway with a sandbox mail provider and the built-in CRM; needs nothing else. 演示"`
+	CRM     crmCmd           `cmd:"" name:"crm" help:"Work with the built-in CRM. 内置 CRM"`
+	Example exampleCmd       `cmd:"" help:"Print an example of the configuration with every key. 打印配置示例"`
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c,
+		kong.Name("heliograph"),
+		kong.Description("A mail gateway that mirrors each message into the CRM once.\n邮件网关：邮件原样通过，每封邮件只写入 CRM 一次。"),
+		kong.UsageOnError(),
+		kong.Vars{"version": buildVersion(), "config": "/etc/heliograph/config.yaml"},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err := k.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "heliograph: %v\n", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" {
+		return bi.Main.Version
+	}
+	return "unknown"
+}

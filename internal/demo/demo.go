@@ -1,0 +1,131 @@
+// Package demo shows the whole path in one process: a sandbox mail provider, the gateway
+// in front of it, the built-in CRM behind it, and a few realistic mails that are sent
+// through the gateway as a mail program would send them. Everything that it prints is
+// read from the running system; nothing is made up.
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"heliograph/config"
+	"heliograph/crmclient/builtin"
+	"heliograph/crmclient/catalog"
+	"heliograph/internal/gateway"
+	"heliograph/internal/sandbox"
+)
+
+// Options are the demo's settings.
+type Options struct {
+	Out      io.Writer
+	Once     bool // end when the samples are mirrored, for scripts
+	Version  string
+	LogLevel string // of the gateway; empty means error
+}
+
+// Domain is the demo company's.
+const Domain = "sunrise.example"
+
+// Password is the same for all three mailboxes.
+const Password = "demo"
+
+// users are the demo's employees.
+var users = []sandbox.User{
+	{Address: "li.wei@" + Domain, Password: Password},
+	{Address: "wang.fang@" + Domain, Password: Password},
+	{Address: "support@" + Domain, Password: Password},
+}
+
+// preferred are the ports that mail programs are pointed at; where one is taken, any free one serves.
+const (
+	preferredSubmission  = "127.0.0.1:2587"
+	preferredSubmissions = "127.0.0.1:2465"
+	preferredConsole     = "127.0.0.1:8025"
+)
+
+// Run runs the demo until ctx ends.
+func Run(ctx context.Context, o Options) (err error) {
+	dir, err := os.MkdirTemp("", "heliograph-demo-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	log := gateway.NewLogger(config.Log{Level: o.LogLevel, Format: "text"}, o.Out)
+
+	provider, err := sandbox.Start(ctx, sandbox.Options{Domain: Domain, Users: users, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("start the sandbox provider: %w", err)
+	}
+	defer func() { _ = provider.Close() }()
+	cfg, ca, err := configuration(dir, provider)
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(ctx, cfg, gateway.Options{Version: o.Version, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if serr := g.Stop(ctx); err == nil {
+			err = serr
+		}
+	}()
+	if err := g.Start(ctx); err != nil {
+		return err
+	}
+	crm, err := builtin.New(g.Store(), builtin.Config{})
+	if err != nil {
+		return err
+	}
+	d := &demo{out: o.Out, gateway: g, crm: crm, provider: provider, ca: ca}
+	return d.run(ctx, o.Once)
+}
+
+// free returns the preferred address if it is free, else a free port of the same host.
+func free(preferred string) string {
+	l, err := net.Listen("tcp", preferred)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	_ = l.Close()
+	return preferred
+}
+
+// configuration writes the configuration of the demo's gateway as a file and loads it, the
+// way serve does.
+func configuration(dir string, p *sandbox.Provider) (*config.Config, *sandbox.Certificate, error) {
+	cert, err := sandbox.NewCertificate("localhost", "127.0.0.1")
+	if err != nil {
+		return nil, nil, err
+	}
+	text := fmt.Sprintf(`data_dir: data
+tls: {cert_file: cert.pem, key_file: key.pem}
+upstreams:
+  - name: sandbox
+    domains: [%s]
+    smtp: {address: %q, tls: starttls, ca_file: provider-ca.pem, server_name: localhost}
+listeners:
+  - {protocol: smtp, address: %q, tls: starttls, hostname: localhost}
+  - {protocol: smtp, address: %q, tls: implicit, hostname: localhost}
+targets:
+  - {name: crm, type: builtin}
+console: {address: %q}
+`, Domain, p.SMTPAddr, free(preferredSubmission), free(preferredSubmissions), free(preferredConsole))
+	for name, content := range map[string][]byte{
+		"cert.pem": cert.CertPEM, "key.pem": cert.KeyPEM, "provider-ca.pem": p.CAPEM, "config.yaml": []byte(text),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return nil, nil, err
+		}
+	}
+	cfg, err := config.Load(filepath.Join(dir, "config.yaml"), catalog.Validate)
+	return cfg, cert, err
+}

@@ -1,0 +1,218 @@
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"heliograph/config"
+	"heliograph/crmclient"
+	"heliograph/crmclient/catalog"
+	"heliograph/internal/limit"
+	"heliograph/internal/store"
+	"heliograph/proxy"
+	"heliograph/proxy/upstream"
+)
+
+// Finding is one line of `heliograph check --network`.
+type Finding struct {
+	Part    string           `json:"part"`  // upstream main, target crm …
+	Check   string           `json:"check"` // dns, tls …
+	Outcome upstream.Outcome `json:"outcome"`
+	Detail  string           `json:"detail"`
+	Remedy  string           `json:"remedy,omitempty"` // what to do, where something is wrong
+}
+
+// checkTimeout bounds each part's checks.
+const checkTimeout = 45 * time.Second
+
+// Check tries everything that the configuration names, over the network, and writes nothing
+// to any of it. report is called for each finding as it comes.
+func Check(ctx context.Context, cfg *config.Config, report func(Finding)) error {
+	c := &checker{cfg: cfg, report: report}
+	for _, part := range []func(context.Context){c.dataDir, c.certificate, c.listeners, c.upstreams, c.redis, c.storeAndTargets} {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		part(ctx)
+		cancel()
+	}
+	if c.failed > 0 {
+		return fmt.Errorf("%d checks failed", c.failed)
+	}
+	return nil
+}
+
+type checker struct {
+	cfg    *config.Config
+	report func(Finding)
+	failed int
+}
+
+func (c *checker) say(part, check string, err error, detail, remedy string) {
+	f := Finding{Part: part, Check: check, Outcome: upstream.OutcomeOK, Detail: detail}
+	if err != nil {
+		f.Outcome, f.Detail, f.Remedy = upstream.OutcomeFailed, err.Error(), remedy
+		c.failed++
+	}
+	c.report(f)
+}
+
+func (c *checker) warn(part, check, detail, remedy string) {
+	c.report(Finding{Part: part, Check: check, Outcome: upstream.OutcomeWarning, Detail: detail, Remedy: remedy})
+}
+
+// minFree is the room on the journal's disk below which check warns.
+const minFree = 1 << 30
+
+func (c *checker) dataDir(context.Context) {
+	dir := c.cfg.DataDir
+	remedy := "create the folder and give it to the user that runs heliograph"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		c.say("data_dir", "write", err, "", remedy)
+		return
+	}
+	f, err := os.CreateTemp(dir, ".check-*")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	c.say("data_dir", "write", err, dir, remedy)
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err == nil {
+		free := int64(st.Bavail) * st.Bsize
+		if free < minFree {
+			c.warn("data_dir", "space", fmt.Sprintf("%d MB free", free>>20), "make room: the journal keeps a copy of each mail here")
+		} else {
+			c.say("data_dir", "space", nil, fmt.Sprintf("%d GB free", free>>30), "")
+		}
+	}
+}
+
+func (c *checker) certificate(context.Context) {
+	if c.cfg.TLS.CertFile == "" {
+		return
+	}
+	t, err := proxy.LoadTLS(c.cfg.TLS)
+	if err != nil {
+		c.say("tls", "certificate", err, "", "check cert_file and key_file")
+		return
+	}
+	leaf, err := x509.ParseCertificate(t.Certificates[0].Certificate[0])
+	if err != nil {
+		c.say("tls", "certificate", err, "", "check cert_file")
+		return
+	}
+	left := time.Until(leaf.NotAfter)
+	switch {
+	case left < 0:
+		c.say("tls", "certificate", fmt.Errorf("expired on %s", leaf.NotAfter.Format(time.DateOnly)), "", "renew it; mail programs refuse to connect")
+	case left < 14*24*time.Hour:
+		c.warn("tls", "certificate", fmt.Sprintf("expires on %s", leaf.NotAfter.Format(time.DateOnly)), "renew it, then reload with SIGHUP")
+	default:
+		c.say("tls", "certificate", nil, fmt.Sprintf("%v, until %s", leaf.DNSNames, leaf.NotAfter.Format(time.DateOnly)), "")
+	}
+}
+
+func (c *checker) listeners(context.Context) {
+	for _, l := range c.cfg.Listeners {
+		ln, err := net.Listen("tcp", l.Address)
+		if err == nil {
+			err = ln.Close()
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			c.warn("listener "+l.Address, "bind", "in use", "fine if heliograph is running; else stop what listens there (ss -ltnp)")
+			continue
+		}
+		c.say("listener "+l.Address, "bind", err, "free", "ports below 1024 need root or CAP_NET_BIND_SERVICE; the systemd unit grants it")
+	}
+}
+
+func (c *checker) upstreams(ctx context.Context) {
+	r, err := upstream.New(c.cfg.Upstreams, upstream.Options{Hostname: hostname()})
+	if err != nil {
+		c.say("upstreams", "build", err, "", "see the message")
+		return
+	}
+	defer r.Close()
+	for _, u := range r.Upstreams() {
+		for _, f := range u.Probe(ctx) {
+			if f.Outcome == upstream.OutcomeFailed {
+				c.failed++
+			}
+			c.report(Finding{Part: "upstream " + u.Name(), Check: f.Check, Outcome: f.Outcome, Detail: f.Detail, Remedy: f.Remedy})
+		}
+	}
+}
+
+func (c *checker) redis(ctx context.Context) {
+	if c.cfg.Redis == nil {
+		return
+	}
+	b, err := limits(c.cfg.Redis, nil, nil)
+	if err == nil {
+		if r, ok := b.(*limit.Redis); ok {
+			err = r.Ping(ctx)
+		}
+		err = errors.Join(err, b.Close())
+	}
+	c.say("redis", "ping", err, c.cfg.Redis.Address, "check address and password; without it, limits hold per process and no mail is lost")
+}
+
+// storeAndTargets opens the database, where it exists already, and tries each target.
+func (c *checker) storeAndTargets(ctx context.Context) {
+	db, err := c.openStore(ctx)
+	if err != nil {
+		c.say("store", "open", err, "", "check url and that the database takes connections")
+	} else if db != nil {
+		defer func() { _ = db.Close() }()
+		c.say("store", "open", nil, string(db.Dialect()), "")
+	}
+	for _, t := range c.cfg.Targets {
+		part := "target " + t.Name
+		client, err := catalog.New(t, catalog.Deps{Store: db, UserAgent: "Heliograph"})
+		if err != nil {
+			c.say(part, "build", err, "", "check the section of this target")
+			continue
+		}
+		ch, ok := client.(crmclient.Checker)
+		if !ok {
+			c.warn(part, "check", "this type cannot be tried without writing", "")
+			continue
+		}
+		detail, err := ch.Check(ctx)
+		c.say(part, "check", err, detail, targetRemedy(err))
+	}
+}
+
+// openStore opens the database. An embedded one that is not there yet is made in a
+// temporary folder, so that a check leaves nothing behind.
+func (c *checker) openStore(ctx context.Context) (*store.DB, error) {
+	dir := c.cfg.DataDir
+	if c.cfg.Store.URL.Reveal() == config.StoreSQLite {
+		if _, err := os.Stat(filepath.Join(dir, "heliograph.db")); errors.Is(err, os.ErrNotExist) {
+			tmp, err := os.MkdirTemp("", "heliograph-check-*")
+			if err != nil {
+				return nil, err
+			}
+			defer func() { _ = os.RemoveAll(tmp) }()
+			dir = tmp
+		}
+	}
+	return store.Open(ctx, c.cfg.Store.URL.Reveal(), store.Options{Dir: dir})
+}
+
+func targetRemedy(err error) string {
+	switch crmclient.ClassOf(err) {
+	case crmclient.ClassAuth:
+		return "renew the credentials of this target"
+	case crmclient.ClassConfiguration:
+		return "check the settings of this target"
+	case crmclient.ClassRate:
+		return "the CRM limits us now; try again later"
+	}
+	return "check that the CRM can be reached from this machine"
+}

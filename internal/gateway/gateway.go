@@ -1,0 +1,273 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"heliograph/config"
+	"heliograph/internal/console"
+	"heliograph/internal/journal"
+	"heliograph/internal/journal/segment"
+	"heliograph/internal/limit"
+	"heliograph/internal/queue"
+	"heliograph/internal/store"
+	"heliograph/proxy"
+	"heliograph/proxy/smtpd"
+	"heliograph/proxy/upstream"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Options are what the configuration file does not say.
+type Options struct {
+	Version string
+	Logger  *slog.Logger // nil means none
+	// FS is the file layer of the journal; nil means the operating system's. Tests use it to break disks.
+	FS segment.FS
+}
+
+// Gateway is one running instance.
+type Gateway struct {
+	opts Options
+	log  *slog.Logger
+	cfg  *config.Config
+
+	registry *prometheus.Registry
+	lock     *os.File
+	store    *store.DB
+	queue    *queue.Queue
+	limits   limit.Backend
+	journal  *journal.Journal
+	router   *swapRouter
+	smtp     *smtpd.Server
+	machines *smtpd.Queue
+	proxy    *proxy.Server
+	console  *console.Server
+
+	mu      sync.Mutex // guards workers and cfg, which Reload changes
+	workers *workers
+	serves  atomic.Bool // the listeners are open
+	closers []closer    // in the order of their making
+}
+
+type closer struct {
+	name  string
+	close func(context.Context) error
+}
+
+// New builds all parts and opens what is durable, but serves nothing yet. What it opened
+// before an error is closed again.
+func New(ctx context.Context, cfg *config.Config, o Options) (g *Gateway, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	g = &Gateway{opts: o, log: o.Logger, cfg: cfg, registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			_ = g.closeAll(ctx)
+		}
+	}()
+	g.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		buildInfo(o.Version),
+	)
+	for _, part := range []func(context.Context) error{
+		g.openDataDir, g.openStore, g.openLimits, g.openJournal, g.buildUpstreams, g.buildWorkers, g.buildFront,
+	} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// onClose remembers how to undo a part.
+func (g *Gateway) onClose(name string, f func(context.Context) error) {
+	g.closers = append(g.closers, closer{name, f})
+}
+
+func (g *Gateway) closeAll(ctx context.Context) error {
+	var errs []error
+	for i := len(g.closers) - 1; i >= 0; i-- {
+		if err := g.closers[i].close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", g.closers[i].name, err))
+		}
+	}
+	g.closers = nil
+	return errors.Join(errs...)
+}
+
+// Start serves. It fails when an address cannot be listened on.
+func (g *Gateway) Start(ctx context.Context) error {
+	g.mu.Lock()
+	g.workers.start()
+	g.mu.Unlock()
+	if err := g.startConsole(ctx); err != nil {
+		return err
+	}
+	if err := g.proxy.Start(ctx); err != nil {
+		return err
+	}
+	g.serves.Store(true)
+	go g.router.learn() // EHLO learns on demand as well; this only makes the first one quick
+	for i, l := range g.cfg.Listeners {
+		g.log.Info("listening", "protocol", l.Protocol, "address", g.proxy.Addr(i).String(), "tls", string(l.TLS), "mode", string(l.Mode))
+	}
+	return nil
+}
+
+// Stop drains and ends everything. Sessions with a message under way may finish it until ctx ends.
+func (g *Gateway) Stop(ctx context.Context) error {
+	g.serves.Store(false)
+	return g.closeAll(ctx)
+}
+
+// Addr is where listener i of the configuration listens.
+func (g *Gateway) Addr(i int) net.Addr { return g.proxy.Addr(i) }
+
+// ConsoleAddr is where the console listens.
+func (g *Gateway) ConsoleAddr() net.Addr { return g.console.Addr() }
+
+// Registry holds the metrics.
+func (g *Gateway) Registry() *prometheus.Registry { return g.registry }
+
+// Store is the database, for commands and tests that read it.
+func (g *Gateway) Store() *store.DB { return g.store }
+
+// Journal is the durable log, for commands and tests that read it.
+func (g *Gateway) Journal() *journal.Journal { return g.journal }
+
+// Queue is the work that is waiting, for commands and tests that read it.
+func (g *Gateway) Queue() *queue.Queue { return g.queue }
+
+func (g *Gateway) openDataDir(context.Context) error {
+	if err := os.MkdirAll(g.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("create data_dir: %w; create it and give it to the user that runs heliograph", err)
+	}
+	f, err := lockDir(filepath.Join(g.cfg.DataDir, "lock"))
+	if err != nil {
+		return fmt.Errorf("data_dir %s: %w", g.cfg.DataDir, err)
+	}
+	g.lock = f
+	g.onClose("data_dir", func(context.Context) error { return f.Close() })
+	return nil
+}
+
+func (g *Gateway) openStore(ctx context.Context) error {
+	db, err := OpenStore(ctx, g.cfg, g.log, g.registry)
+	if err != nil {
+		return err
+	}
+	g.store = db
+	g.onClose("store", func(context.Context) error { return db.Close() })
+	g.queue = queue.Open(db, queue.Options{Logger: g.log, Registerer: g.registry})
+	g.onClose("queue", func(context.Context) error { g.queue.Close(); return nil })
+	return nil
+}
+
+// OpenStore opens the database of a configuration.
+func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger, r prometheus.Registerer) (*store.DB, error) {
+	return store.Open(ctx, cfg.Store.URL.Reveal(), store.Options{Dir: cfg.DataDir, Logger: log, Registerer: r})
+}
+
+func (g *Gateway) openLimits(context.Context) error {
+	b, err := limits(g.cfg.Redis, g.log, g.registry)
+	if err != nil {
+		return err
+	}
+	g.limits = b
+	g.onClose("limits", func(context.Context) error { return b.Close() })
+	return nil
+}
+
+func (g *Gateway) openJournal(ctx context.Context) error {
+	node, err := nodeName(filepath.Join(g.cfg.DataDir, "node"))
+	if err != nil {
+		return err
+	}
+	keyFile := g.cfg.Journal.KeyFile
+	if keyFile == "" {
+		keyFile = filepath.Join(g.cfg.DataDir, "master.key")
+	}
+	j, err := journal.Open(ctx, journal.Options{
+		Dir: filepath.Join(g.cfg.DataDir, "journal"), Store: g.store, Queue: g.queue, KeyFile: keyFile,
+		Sync: g.cfg.Journal.Sync, UnconfirmedAfter: g.cfg.Journal.UnconfirmedAfter.D(), SegmentBytes: int64(g.cfg.Journal.SegmentBytes),
+		Consumers: consumers(), Node: node, Logger: g.log, Registerer: g.registry, FS: g.opts.FS,
+	})
+	if err != nil {
+		return err
+	}
+	g.journal = j
+	g.onClose("journal", func(context.Context) error { return j.Close() })
+	return nil
+}
+
+func (g *Gateway) buildUpstreams(context.Context) error {
+	g.router = &swapRouter{log: g.log, registerer: g.registry}
+	if err := g.router.set(g.cfg); err != nil {
+		return err
+	}
+	g.onClose("upstreams", func(context.Context) error { g.router.close(); return nil })
+	return nil
+}
+
+func (g *Gateway) buildFront(context.Context) error {
+	g.smtp = smtpd.New(smtpd.Options{
+		Settings: g.smtpSettings(g.cfg), Journal: g.journal, Limiter: g.limits,
+		Failures: limit.NewFailures(g.limits, g.cfg.Limits.LoginPerMinute),
+		Hostname: hostname(), Logger: g.log, Registerer: g.registry,
+	})
+	var ls []proxy.Listener
+	for _, l := range g.cfg.Listeners {
+		var h proxy.Handler = g.smtp
+		if l.Mode == config.ModeQueue {
+			if g.machines == nil {
+				g.machines = smtpd.NewQueue(g.smtp)
+				g.onClose("queue listeners", func(context.Context) error { return g.machines.Close() })
+			}
+			h = g.machines
+		}
+		ls = append(ls, proxy.Listener{Config: l, Handler: h})
+	}
+	cert, err := proxy.LoadTLS(g.cfg.TLS)
+	if err != nil {
+		return err
+	}
+	g.proxy, err = proxy.New(proxy.Options{
+		Listeners: ls, TLS: cert, Limits: g.cfg.Limits, Logger: g.log, Registerer: g.registry,
+		OnRefuse: func(*config.Listener) []byte { return []byte("421 4.7.0 too many connections, try again later\r\n") },
+	})
+	if err != nil {
+		return err
+	}
+	g.onClose("listeners", func(ctx context.Context) error { return g.proxy.Drain(ctx) })
+	return nil
+}
+
+func (g *Gateway) smtpSettings(cfg *config.Config) smtpd.Settings {
+	return smtpd.Settings{Router: g.router.get(), Limits: cfg.Limits, OnFailure: cfg.Journal.OnFailure}
+}
+
+func (g *Gateway) startConsole(ctx context.Context) error {
+	c, err := console.Start(ctx, console.Options{
+		Address: g.cfg.Console.Address, Gatherer: g.registry, Ready: g.ready, Version: g.opts.Version, Logger: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	g.console = c
+	g.onClose("console", c.Close)
+	return nil
+}
+
+// Upstream returns the router in force, for commands that probe it.
+func (g *Gateway) Upstream() *upstream.Router { return g.router.get() }

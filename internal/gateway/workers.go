@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"heliograph/config"
+	"heliograph/crmclient"
+	"heliograph/crmclient/catalog"
+	"heliograph/hooks"
+	"heliograph/hooks/automail"
+	"heliograph/hooks/mirror"
+)
+
+// consumers are the hooks that the journal feeds.
+func consumers() []string { return []string{mirror.Name} }
+
+// workers are the parts that read the journal: a reload stops them, builds them anew and
+// starts them again, while mail goes on.
+type workers struct {
+	run     []func(context.Context) error
+	clients map[string]crmclient.Client
+	metrics *generation
+	close   func()
+	log     func(msg string, args ...any)
+
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+func (g *Gateway) buildWorkers(context.Context) error {
+	w, err := g.newWorkers(g.cfg)
+	if err != nil {
+		return err
+	}
+	g.workers = w
+	g.onClose("workers", func(context.Context) error {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.workers.stop()
+		return nil
+	})
+	return nil
+}
+
+func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
+	w := &workers{clients: map[string]crmclient.Client{}, metrics: &generation{to: g.registry}, log: g.log.Error}
+	defer func() {
+		if err != nil {
+			w.metrics.drop()
+		}
+	}()
+	var targets []mirror.Target
+	for _, t := range cfg.Targets {
+		c, err := catalog.New(t, catalog.Deps{
+			Store: g.store, UserAgent: "Heliograph/" + g.opts.Version, Logger: g.log, Registerer: w.metrics, Limiter: g.limits,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.Name, err)
+		}
+		w.clients[t.Name] = c
+		targets = append(targets, mirror.Target{Name: t.Name, Client: c})
+	}
+	m := mirror.New(mirror.Options{
+		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg),
+		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Workers: cfg.Mirror.Workers,
+		MaxAttempts: cfg.Mirror.MaxAttempts, Logger: g.log, Registerer: w.metrics,
+	})
+	runner := hooks.NewRunner(g.journal, g.queue, []hooks.Hook{m}, hooks.Options{Store: g.store, Logger: g.log, Registerer: w.metrics})
+	out, err := automail.New(automail.Options{
+		Store: g.store, Queue: g.queue, Journal: g.journal, Router: g.router.get, Identity: identities(cfg),
+		Config: cfg.Outbox, Logger: g.log, Registerer: w.metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.close = out.Close
+	w.run = []func(context.Context) error{runner.Run, m.Run, out.Run}
+	return w, nil
+}
+
+func (w *workers) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	for _, f := range w.run {
+		w.done.Go(func() {
+			if err := f(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				w.log("a worker ended", "err", err)
+			}
+		})
+	}
+}
+
+func (w *workers) stop() {
+	if w.cancel != nil {
+		w.cancel()
+	}
+	w.done.Wait()
+	w.close()
+	w.metrics.drop()
+}
+
+// internalTo tells the company's own addresses.
+func internalTo(cfg *config.Config) func(address string) bool {
+	own := map[string]bool{}
+	for _, d := range cfg.InternalDomains() {
+		own[strings.ToLower(d)] = true
+	}
+	return func(address string) bool {
+		at := strings.LastIndexByte(address, '@')
+		return at >= 0 && own[strings.ToLower(address[at+1:])]
+	}
+}
+
+// identities tells the outbox under which name it delivers what a queue listener accepted.
+func identities(cfg *config.Config) func(listener string) (upstreamName, user string, password config.Secret, host string) {
+	byAddress := map[string]config.Listener{}
+	for _, l := range cfg.Listeners {
+		if l.Mode == config.ModeQueue {
+			byAddress[l.Address] = l
+		}
+	}
+	return func(listener string) (string, string, config.Secret, string) {
+		l := byAddress[listener]
+		host := l.Hostname
+		if host == "" {
+			host = hostname()
+		}
+		return l.Upstream, l.User, l.Password, host
+	}
+}
