@@ -28,6 +28,9 @@ const (
 	maxBackoff = 5 * time.Second
 )
 
+// zeros is never written to.
+var zeros [zeroAhead]byte
+
 // appender is the one that writes. All fields belong to its goroutine.
 type appender struct {
 	*Log
@@ -39,7 +42,6 @@ type appender struct {
 	capacity int64
 	unsynced []mark // written but not durable
 	lastSeq  uint64 // the highest number that was ever tried
-	zeros    []byte
 	spare    []byte // buffer of the last group
 
 	lastSync time.Duration
@@ -174,7 +176,7 @@ func (a *appender) write(g *group) error {
 	}
 	n := len(g.buf)
 	if end := a.off + int64(n); end > a.zeroed {
-		g.buf = append(g.buf, a.zeros[:max(0, min(zeroAhead, a.capacity-end))]...)
+		g.buf = append(g.buf, zeros[:max(0, min(zeroAhead, a.capacity-end))]...)
 		a.zeroed = a.off + int64(len(g.buf))
 	}
 	if _, err := a.file.WriteAt(g.buf, a.off); err != nil {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -22,8 +24,15 @@ func id(n int) (b [16]byte) {
 	return b
 }
 
+// texts remembers what text returned: making it takes longer than storing it.
+var texts sync.Map
+
 // text returns size bytes that look like a mail: some compress well, some do not.
 func text(seed uint64, size int) []byte {
+	key := [2]uint64{seed, uint64(size)}
+	if b, ok := texts.Load(key); ok {
+		return b.([]byte)
+	}
 	r := rand.New(rand.NewPCG(seed, 1))
 	b := make([]byte, size)
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -34,6 +43,7 @@ func text(seed uint64, size int) []byte {
 			b[i] = byte(r.Uint32())
 		}
 	}
+	texts.Store(key, b)
 	return b
 }
 
@@ -87,25 +97,40 @@ func all(t testing.TB, l *segment.Log, pos segment.Position) []segment.Record {
 	}
 }
 
-func read(l *segment.Log, loc segment.Location) (meta, body []byte, err error) {
-	meta, r, err := l.Read(loc)
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err = io.ReadAll(r)
-	return meta, body, errors.Join(err, r.Close())
-}
-
 func wantEntry(t testing.TB, l *segment.Log, loc segment.Location, meta, body []byte) {
 	t.Helper()
-	gotMeta, gotBody, err := read(l, loc)
+	gotMeta, r, err := l.Read(loc)
 	if err != nil {
 		t.Fatalf("entry at %s: %v", loc, err)
+	}
+	got := make([]byte, len(body)+1)
+	n, err := io.ReadFull(r, got)
+	if !errors.Is(err, io.ErrUnexpectedEOF) && (!errors.Is(err, io.EOF) || len(body) > 0) {
+		t.Fatalf("entry at %s: body does not end after %d bytes: %v", loc, n, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
 	}
 	if !bytes.Equal(gotMeta, meta) {
 		t.Fatalf("entry at %s: meta %q, want %q", loc, gotMeta, meta)
 	}
-	if !bytes.Equal(gotBody, body) {
-		t.Fatalf("entry at %s: body of %d bytes differs from the %d that were written", loc, len(gotBody), len(body))
+	if !bytes.Equal(got[:n], body) {
+		t.Fatalf("entry at %s: body of %d bytes differs from the %d that were written", loc, n, len(body))
+	}
+}
+
+// retry calls f until it succeeds.
+func retry(t testing.TB, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		<-time.After(5 * time.Millisecond)
 	}
 }

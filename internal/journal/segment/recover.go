@@ -30,7 +30,7 @@ func (l *Log) recover() (*appender, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &appender{Log: l, zeros: make([]byte, zeroAhead)}
+	a := &appender{Log: l}
 	var empty []found
 	for i := range segs {
 		s := &segs[i]
