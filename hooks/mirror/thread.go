@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -10,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"database/sql"
 
 	"heliograph/internal/message"
 	"heliograph/internal/store"
@@ -101,7 +100,7 @@ func subjectHash(msg *message.Message, p people) (hash string, reply bool) {
 
 // threadsOf returns the threads that any of the refs belong to, sorted, each as what it
 // has become.
-func threadsOf(ctx context.Context, tx store.Querier, refs []string) (out []string, err error) {
+func threadsOf(ctx context.Context, tx store.Querier, refs []string) ([]string, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
@@ -110,22 +109,30 @@ func threadsOf(ctx context.Context, tx store.Querier, refs []string) (out []stri
 	for i, ref := range refs {
 		marks[i], args[i] = "$"+strconv.Itoa(i+1), ref
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT thread FROM thread_refs WHERE ref IN (`+strings.Join(marks, ", ")+`)`, args...)
+	query := `SELECT DISTINCT thread FROM thread_refs WHERE ref IN (` + strings.Join(marks, ", ") + `)`
+	ids, err := column(ctx, tx, query, args)
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		ids = append(ids, id)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	return resolve(ctx, tx, ids)
+}
+
+// column returns the only column of a query. Its rows are closed when it returns, as the
+// transaction's next query wants.
+func column(ctx context.Context, q store.Querier, query string, args []any) (out []string, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
 		return nil, err
 	}
-	return resolve(ctx, tx, ids)
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
 }
 
 func threadOfSubject(ctx context.Context, tx store.Querier, hash string, since int64) ([]string, error) {

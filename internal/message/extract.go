@@ -29,7 +29,7 @@ func OpenAttachment(raw io.ReadCloser, index int, o Options) io.ReadCloser {
 		case index < 0 || index >= len(p.attachments):
 			pw.CloseWithError(fmt.Errorf("attachment %d: %w", index, ErrNoAttachment))
 		default:
-			pw.Close()
+			_ = pw.Close() // never fails
 		}
 	}()
 	return a

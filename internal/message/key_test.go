@@ -92,7 +92,7 @@ func TestKeyWithNothingToGoBy(t *testing.T) {
 	if key(t, raw, "entry-1") == key(t, raw, "entry-2") {
 		t.Error("messages without id and date were merged")
 	}
-	if key(t, raw, "entry-1") != key(t, raw, "entry-1") {
+	if first, again := key(t, raw, "entry-1"), key(t, raw, "entry-1"); first != again {
 		t.Error("one entry has two keys")
 	}
 }
