@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"heliograph/hooks"
 	"heliograph/internal/journal"
@@ -114,4 +116,78 @@ func TestRacesMakeOneThreadAndOneDelivery(t *testing.T) {
 			t.Errorf("%d calls, %d activities, threads %v", c.called(), len(c.logged()), threads)
 		}
 	})
+}
+
+// Conversations with gaps, in any order and at once: messages are one thread exactly
+// when ids that they have or name connect them.
+func TestThreadsOfRandomConversations(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		const count = 60
+		parents := make([]int, count)
+		same := newSets()
+		var raws []string
+		arrived := map[string]bool{}
+		for n := range count {
+			parents[n] = -1
+			if n > 0 && random.IntN(5) > 0 {
+				parents[n] = random.IntN(n)
+			}
+			if random.IntN(4) == 0 {
+				continue // never seen, perhaps named
+			}
+			id := fmt.Sprintf("n%d@x", n)
+			var refs string
+			for up, depth := parents[n], random.IntN(3); up >= 0 && depth >= 0; up, depth = parents[up], depth-1 {
+				refs = fmt.Sprintf("<n%d@x> %s", up, refs)
+				same.join(id, fmt.Sprintf("n%d@x", up))
+			}
+			arrived[id] = true
+			raws = append(raws, letter(fmt.Sprintf("n%d", n), monday, "References: "+refs))
+		}
+		c := newCRM()
+		w := open(t, db, oneTarget(c))
+		w.startHooks() // eight at once
+		random.Shuffle(len(raws), func(i, k int) { raws[i], raws[k] = raws[k], raws[i] })
+		for _, raw := range raws {
+			w.submit(mail{kind: journal.KindRelay, reverse: "li@customer.test", recipients: to("wang@example.com"), raw: raw})
+		}
+		w.eventually("all recorded", func() bool { return len(w.states("crm")) == len(raws) })
+		w.run(w.mirror.Run)
+		w.eventually("all logged", func() bool { return len(c.logged()) == len(arrived) })
+		threadOf, setOf := map[string]string{}, map[string]string{}
+		for _, a := range c.logged() {
+			set := same.find(a.MessageID)
+			if threadOf[set] == "" {
+				threadOf[set] = a.Thread
+			}
+			if setOf[a.Thread] == "" {
+				setOf[a.Thread] = set
+			}
+			if threadOf[set] != a.Thread || setOf[a.Thread] != set {
+				t.Errorf("%s is in thread %s, its set in %s", a.MessageID, a.Thread, threadOf[set])
+			}
+		}
+	})
+}
+
+// sets is a union-find over ids.
+type sets map[string]string
+
+func newSets() sets { return sets{} }
+
+func (s sets) find(id string) string {
+	for s[id] != "" && s[id] != id {
+		id = s[id]
+	}
+	return id
+}
+
+func (s sets) join(a, b string) {
+	if ra, rb := s.find(a), s.find(b); ra != rb {
+		s[ra] = rb
+	}
 }
