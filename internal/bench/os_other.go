@@ -1,0 +1,15 @@
+//go:build !linux
+
+package bench
+
+import "syscall"
+
+// Children notice the end of their standard input.
+func dieWithParent() *syscall.SysProcAttr { return nil }
+
+// What is left behind is left to the system.
+func adoptOrphans() error { return nil }
+
+func reapOrphans() error { return nil }
+
+func inMemory(string) bool { return false }
