@@ -101,7 +101,7 @@ func (r *route) dial(ctx context.Context) (*upstream.SMTPConn, error) {
 
 // remote is the upstream's name in notices: what it calls itself, or what we call it.
 func (r *route) remote(conn *upstream.SMTPConn) string {
-	if d := conn.Ext.Domain; d != "" && printable(d) {
+	if d := conn.Ext.Domain; strings.Contains(d, ".") && printable(d) { // some greet with "Hello" in its place
 		return d
 	}
 	if host, _, err := net.SplitHostPort(r.up.Config().SMTP.Address); err == nil {

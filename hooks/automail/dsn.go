@@ -44,8 +44,14 @@ func (n *notice) kind() string {
 }
 
 // returnsAll says whether the sender wants the message back. RET is about failures only
-// (RFC 3461, 4.3); without it the header does.
+// (RFC 3461, 4.3); without it the header does. What the upstream did not take for its
+// size or its bytes would not get through inside a notice either.
 func (n *notice) returnsAll() bool {
+	for _, r := range n.recipients {
+		if r.Enhanced == "5.3.4" || r.Enhanced == "5.6.3" || r.Enhanced == "5.6.7" {
+			return false
+		}
+	}
 	return n.mail.ret == smtp.DSNReturnFull && n.kind() == actionFailed
 }
 
