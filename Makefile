@@ -13,7 +13,7 @@ FUZZTIME ?= 30s
 # The tests start Postfix and mount small file systems, which only root may do. The
 # programs are built as you and run by sudo.
 ifneq ($(shell id -u),0)
-AS_ROOT := -exec 'sudo -E env PATH=$(PATH)'
+AS_ROOT := -exec 'sudo -E env "PATH=$(PATH)"'
 endif
 
 .PHONY: help
