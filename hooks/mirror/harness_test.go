@@ -119,7 +119,7 @@ func (c *crm) called() int {
 
 // office is a gateway's second half: journal, queue, store, runner and mirror.
 type office struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	db      *store.DB
 	clock   *clock
@@ -133,7 +133,7 @@ type office struct {
 func internal(address string) bool { return strings.HasSuffix(address, "@example.com") }
 
 // open builds the office on a database. Nothing runs until start.
-func open(t *testing.T, db *store.DB, o mirror.Options) *office {
+func open(t testing.TB, db *store.DB, o mirror.Options) *office {
 	t.Helper()
 	w := &office{t: t, dir: t.TempDir(), db: db, clock: &clock{}, options: o}
 	w.reopen()
