@@ -41,5 +41,5 @@ func inMemory(dir string) bool {
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return false
 	}
-	return uint32(fs.Type) == tmpfs || uint32(fs.Type) == ramfs //nolint:gosec // G115: the type has 32 bits
+	return uint32(fs.Type) == tmpfs || uint32(fs.Type) == ramfs
 }

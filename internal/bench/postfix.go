@@ -91,11 +91,11 @@ func servePostfix(ctx context.Context, in io.Reader, out io.Writer, s spec) (err
 	}
 	conf := filepath.Join(s.Postfix.Dir, "etc")
 	// Makes the folders of the queue.
-	if out, err := exec.CommandContext(ctx, s.Postfix.Program, "-c", conf, "check").CombinedOutput(); err != nil { //nolint:gosec // G204: a system program
+	if out, err := exec.CommandContext(ctx, s.Postfix.Program, "-c", conf, "check").CombinedOutput(); err != nil {
 		return fmt.Errorf("postfix check: %w: %s", err, out)
 	}
 	// The master itself: postfix(1) would let go of it.
-	master := exec.Command(filepath.Join(s.Postfix.Daemons, "master"), "-c", conf, "-e", strconv.Itoa(int(s.Life/time.Second))) //nolint:gosec // G204: likewise
+	master := exec.Command(filepath.Join(s.Postfix.Daemons, "master"), "-c", conf, "-e", strconv.Itoa(int(s.Life/time.Second)))
 	master.Env = append(os.Environ(), "MAIL_CONFIG="+conf)
 	master.SysProcAttr = dieWithParent()
 	if err := master.Start(); err != nil {
@@ -104,7 +104,7 @@ func servePostfix(ctx context.Context, in io.Reader, out io.Writer, s spec) (err
 	defer func() { err = errors.Join(err, stopMaster(master)) }()
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Postfix.Port))
 	if err := waitFor(ctx, address); err != nil {
-		log, _ := os.ReadFile(filepath.Join(s.Postfix.Dir, "maillog")) //nolint:gosec // G304: a folder that we made; empty when it is not there
+		log, _ := os.ReadFile(filepath.Join(s.Postfix.Dir, "maillog")) // empty when it is not there
 		return fmt.Errorf("start postfix: %w: %s", err, log)
 	}
 	none := func(context.Context) (Status, error) { return Status{}, nil } // the sink counts
@@ -137,7 +137,7 @@ func findPostfix(ctx context.Context) (s postfixSpec, err error) {
 	if os.Geteuid() != 0 {
 		return s, errAbsent("only root may start Postfix")
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(filepath.Dir(s.Program), "postconf"), "-d", "-h", "daemon_directory").Output() //nolint:gosec // a system program
+	out, err := exec.CommandContext(ctx, filepath.Join(filepath.Dir(s.Program), "postconf"), "-d", "-h", "daemon_directory").Output()
 	if err != nil {
 		return s, fmt.Errorf("ask postconf for the daemon_directory: %w", err)
 	}
@@ -169,7 +169,7 @@ func (s postfixSpec) write() error {
 		if err := t.Execute(&text, s); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(s.Dir, "etc", name), []byte(text.String()), 0o644); err != nil { //nolint:gosec // G306: see above
+		if err := os.WriteFile(filepath.Join(s.Dir, "etc", name), []byte(text.String()), 0o644); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ func (s splice) serve(ctx context.Context, l net.Listener) error {
 		}
 		up := c.(*net.TCPConn)
 		defer context.AfterFunc(ctx, func() { _ = up.Close() })()
-		defer up.Close()
+		defer c.Close()
 		back := make(chan struct{})
 		go func() {
 			defer close(back)

@@ -24,7 +24,7 @@ func (r LoadReport) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s: %s, %d %s\n", r.Name, size(r.Size), r.Clients, plural(r.Clients, "client"))
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "path\tmsg/s\tMB/s\tx splice\tfloor\taim\tx postfix\tfloor\tp50 ms\tp99 ms\tCPU s/1000\tpeak MiB\tbehind s\t")
+	_, _ = fmt.Fprintln(t, "path\tmsg/s\tMB/s\tx splice\tfloor\taim\tx postfix\tfloor\tp50 ms\tp99 ms\tCPU s/1000\tpeak MiB\tbehind s\t")
 	for _, p := range r.Paths {
 		if p.Absent == "" && p.Messages > 0 {
 			p.row(t)
@@ -61,7 +61,7 @@ func (p PathReport) row(w io.Writer) {
 		vs, number(splice.Floor, 2), number(splice.Aim, 2), number(p.VsPostfix, 1), number(relay.Floor, 0),
 		number(float64(p.P50)/1e6, 2), number(float64(p.P99)/1e6, 2), cpu, peak, number(p.Settle.Seconds(), 2),
 	}
-	fmt.Fprintln(w, strings.Join(cells, "\t")+"\t")
+	_, _ = fmt.Fprintln(w, strings.Join(cells, "\t")+"\t") // into memory
 }
 
 // goal is that of the path against another; all zero when there is none.
