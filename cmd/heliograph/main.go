@@ -17,12 +17,16 @@ var version string
 
 // cli is the command line. Each field is a subcommand with a file of its own.
 type cli struct {
-	Serve   serveCmd         `cmd:"" help:"Run the gateway. 运行网关"`
-	Check   checkCmd         `cmd:"" help:"Check the configuration, and on request everything it names. 检查配置"`
-	Demo    demoCmd          `cmd:"" help:"Try the gateway with a sandbox mail provider and the built-in CRM; needs nothing else. 演示"`
-	CRM     crmCmd           `cmd:"" name:"crm" help:"Work with the built-in CRM. 内置 CRM"`
-	Example exampleCmd       `cmd:"" help:"Print an example of the configuration with every key. 打印配置示例"`
-	Version kong.VersionFlag `help:"Print the version."`
+	Serve     serveCmd         `cmd:"" help:"Run the gateway. 运行网关"`
+	Check     checkCmd         `cmd:"" help:"Check the configuration, and on request everything it names. 检查配置"`
+	Demo      demoCmd          `cmd:"" help:"Try the gateway with a sandbox mail provider and the built-in CRM; needs nothing else. 演示"`
+	Bench     benchCmd         `cmd:"" help:"Measure the gateway on this machine, against its references. 性能测试"`
+	BenchPart benchPartCmd     `cmd:"" hidden:"" help:"Run one process of a measurement."`
+	CRM       crmCmd           `cmd:"" name:"crm" help:"Work with the built-in CRM. 内置 CRM"`
+	Ledger    ledgerCmd        `cmd:"" help:"Tell what became of a message, and why. 邮件去向"`
+	Queue     queueCmd         `cmd:"" help:"Look after jobs that wait or failed. 任务队列"`
+	Example   exampleCmd       `cmd:"" help:"Print an example of the configuration with every key. 打印配置示例"`
+	Version   kong.VersionFlag `help:"Print the version."`
 }
 
 func main() {
