@@ -87,7 +87,7 @@ func (p PathReport) notes() (all []string) {
 		return []string{"not measured: " + p.Absent}
 	}
 	if p.Error != "" {
-		all = append(all, "FAILED: "+p.Error)
+		all = append(all, "FAILED: "+strings.ReplaceAll(p.Error, "\n", "\n    "))
 	}
 	for _, g := range p.Goals {
 		if v := p.ratio(g.Versus); v > 0 {
