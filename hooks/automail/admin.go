@@ -29,9 +29,55 @@ type Filter struct {
 
 const defaultLimit = 100
 
+// Control is what an operator can do to an outbox. It needs the store only, so that it
+// works beside a running gateway, and without one for what is to happen later.
+type Control struct {
+	Store    *store.DB
+	Queue    *queue.Queue
+	ExpireIn time.Duration    // how long Retry tries what had failed; zero means until it expires as it was
+	Now      func() time.Time // nil is time.Now
+}
+
+func (o *Outbox) control() Control {
+	return Control{Store: o.o.Store, Queue: o.o.Queue, ExpireIn: o.o.Config.ExpireIn.D(), Now: o.o.Now}
+}
+
+// List is Control.List.
+func (o *Outbox) List(ctx context.Context, f Filter) ([]OutboxMessage, error) {
+	return o.control().List(ctx, f)
+}
+
+// Show is Control.Show.
+func (o *Outbox) Show(ctx context.Context, id journal.ID) (OutboxMessage, error) {
+	return o.control().Show(ctx, id)
+}
+
+// Retry is Control.Retry, and ends a pause of the message's upstream.
+func (o *Outbox) Retry(ctx context.Context, id journal.ID) error {
+	c := o.control()
+	m, err := c.Show(ctx, id)
+	if err != nil {
+		return err
+	}
+	o.pace.succeeded(m.Upstream)
+	return c.Retry(ctx, id)
+}
+
+// Drop is Control.Drop.
+func (o *Outbox) Drop(ctx context.Context, id journal.ID, reason string) error {
+	return o.control().Drop(ctx, id, reason)
+}
+
+func (c Control) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
 // List returns messages with their recipients, the newest first. Messages that no worker
 // has looked at yet are not in it: they are jobs of the queue only.
-func (o *Outbox) List(ctx context.Context, f Filter) (list []OutboxMessage, err error) {
+func (c Control) List(ctx context.Context, f Filter) (list []OutboxMessage, err error) {
 	where, args := []string{"finished_at = 0"}, []any{}
 	if f.Finished {
 		where[0] = "finished_at <> 0"
@@ -53,161 +99,117 @@ func (o *Outbox) List(ctx context.Context, f Filter) (list []OutboxMessage, err 
 		f.Limit = defaultLimit
 	}
 	args = append(args, f.Limit)
-	q := o.o.Store.Reader()
-	rows, err := q.QueryContext(ctx, "SELECT "+messageColumns+" FROM outbox_messages WHERE "+strings.Join(where, " AND ")+
-		" ORDER BY entry DESC LIMIT $"+strconv.Itoa(len(args)), args...)
-	if err != nil {
+	if list, err = readMessages(ctx, c.Store.Reader(), strings.Join(where, " AND ")+" ORDER BY entry DESC LIMIT $"+strconv.Itoa(len(args)), args...); err != nil {
 		return nil, fmt.Errorf("listing the outbox: %w", err)
+	}
+	return list, nil
+}
+
+func readMessages(ctx context.Context, q store.Querier, where string, args ...any) (list []OutboxMessage, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT "+messageColumns+" FROM outbox_messages WHERE "+where, args...)
+	if err != nil {
+		return nil, err
 	}
 	for rows.Next() {
 		m, err := scanMessage(rows)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listing the outbox: %w", err), rows.Close())
+			return nil, errors.Join(err, rows.Close())
 		}
 		list = append(list, m)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, fmt.Errorf("listing the outbox: %w", err)
+		return nil, err
 	}
 	for i := range list {
 		if list[i].Recipients, err = readRecipients(ctx, q, list[i].Entry); err != nil {
-			return nil, fmt.Errorf("listing the outbox: %w", err)
+			return nil, err
 		}
 	}
 	return list, nil
 }
 
 // Show returns one message. The error wraps ErrUnknown if there is none.
-func (o *Outbox) Show(ctx context.Context, id journal.ID) (OutboxMessage, error) {
-	m, err := readMessage(ctx, o.o.Store.Reader(), id)
+func (c Control) Show(ctx context.Context, id journal.ID) (OutboxMessage, error) {
+	m, err := readMessage(ctx, c.Store.Reader(), id)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrUnknown
 	}
 	return m, wrapStore("reading", id, err)
 }
 
-// Retry lets a message go on now: who is pending at once, and who has failed again,
-// for the whole time from now until the message expires. The pause of its upstream
-// ends too. The error wraps ErrUnknown if the message is not there or has nothing left to do.
-func (o *Outbox) Retry(ctx context.Context, id journal.ID) error {
-	now := o.o.Now()
-	var upstream string
-	err := o.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+// Retry lets a message go on now: who is pending at once, and who has failed again, with all its
+// time before it. The error wraps ErrUnknown if the message is not there or has
+// nothing left to do.
+func (c Control) Retry(ctx context.Context, id journal.ID) error {
+	now := store.Micros(c.now())
+	err := c.change(ctx, id, StateFailed, func(ctx context.Context, tx store.Querier, m *OutboxMessage) error {
+		expires := later(m.ExpiresAt, c.now().Add(c.ExpireIn))
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE outbox_messages SET finished_at = 0, retried = 1, attempts = 0, next_try = $2, expires_at = $3 WHERE entry = $1`,
+			id.String(), now, store.Micros(expires)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `
+			UPDATE outbox_recipients SET state = 'pending', next_try = $2, notice_action = '' WHERE entry = $1 AND state = 'failed'`, id.String(), now)
+		return err
+	})
+	return wrapStore("retrying", id, err)
+}
+
+// Drop gives a message up for who is still pending. The sender is not told; the reason is kept. An
+// attempt that is just under way may still succeed. The error wraps ErrUnknown if nobody is
+// pending.
+func (c Control) Drop(ctx context.Context, id journal.ID, reason string) error {
+	err := c.change(ctx, id, "", func(ctx context.Context, tx store.Querier, m *OutboxMessage) error {
+		if m.count(StatePending) == 0 {
+			return ErrUnknown
+		}
+		_, err := tx.ExecContext(ctx, `
+			UPDATE outbox_recipients SET state = 'failed', code = 0, enhanced = '5.0.0', reply = $2, remote = '', next_try = 0, notice_action = $3
+			WHERE entry = $1 AND state = 'pending'`, id.String(), clip("dropped: "+reason), actionDropped)
+		return err
+	})
+	return wrapStore("dropping", id, err)
+}
+
+// change changes a message and makes its job due. A message without recipients that are
+// pending, or in the state also, is none to it.
+func (c Control) change(ctx context.Context, id journal.ID, also State, do func(context.Context, store.Querier, *OutboxMessage) error) error {
+	jobs, err := c.Queue.List(ctx, queue.Filter{Kind: Kind, Key: id.String()})
+	if err != nil {
+		return err
+	}
+	err = c.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 		m, err := readMessage(ctx, tx, id)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && m.count(StatePending, StateFailed) == 0 {
+		if errors.Is(err, sql.ErrNoRows) || err == nil && m.count(StatePending, also) == 0 {
 			return ErrUnknown
 		}
 		if err != nil {
 			return err
 		}
-		upstream = m.Upstream
-		if m.count(StateFailed) > 0 {
-			return o.revive(ctx, tx, &m, now)
+		if err := do(ctx, tx, &m); err != nil {
+			return err
 		}
-		return nil
+		// Does nothing while there is a live job.
+		_, err = c.Queue.Add(ctx, tx, queue.New{Kind: Kind, Key: id.String(), Payload: []byte(id.String()), MaxAttempts: -1})
+		return err
 	})
 	if err != nil {
-		return wrapStore("retrying", id, err)
-	}
-	o.pace.succeeded(upstream)
-	return o.runNow(ctx, id)
-}
-
-// revive makes failed recipients pending again.
-func (o *Outbox) revive(ctx context.Context, tx store.Querier, m *OutboxMessage, now time.Time) error {
-	expires := later(m.ExpiresAt, now.Add(o.o.Config.ExpireIn.D()))
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE outbox_messages SET finished_at = 0, retried = 1, attempts = 0, next_try = $2, expires_at = $3 WHERE entry = $1`,
-		m.Entry.String(), store.Micros(now), store.Micros(expires)); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE outbox_recipients SET state = 'pending', next_try = $2 WHERE entry = $1 AND state = 'failed'`,
-		m.Entry.String(), store.Micros(now)); err != nil {
-		return err
-	}
-	return o.o.Journal.Note(ctx, tx, journal.LedgerRow{
-		Entry: m.Entry, Target: ledgerTarget(m.Upstream), State: journal.LedgerPending, Reason: "tried again by the operator", At: now,
-	})
-}
-
-// runNow makes the job of a message due, or gives it a new one.
-func (o *Outbox) runNow(ctx context.Context, id journal.ID) error {
-	jobs, err := o.o.Queue.List(ctx, queue.Filter{Kind: Kind, Key: id.String()})
-	if err != nil {
-		return err
-	}
-	live := false
 	for _, j := range jobs {
-		if !j.State.Live() {
-			continue
+		switch {
+		case j.State.Live():
+			_, err = c.Queue.Redrive(ctx, j.ID)
+		case j.State == queue.StateDiscarded: // the new job goes on in its place
+			_, err = c.Queue.Drop(ctx, "taken up again by the operator", j.ID)
 		}
-		live = true
-		if _, err := o.o.Queue.Redrive(ctx, j.ID); err != nil {
-			return err
-		}
-	}
-	if !live {
-		err := o.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-			_, err := o.o.Queue.Add(ctx, tx, queue.New{Kind: Kind, Key: id.String(), Payload: []byte(id.String()), MaxAttempts: -1})
-			return err
-		})
 		if err != nil {
 			return err
 		}
 	}
-	o.o.Queue.Wake(Kind)
+	c.Queue.Wake(Kind)
 	return nil
-}
-
-// Drop gives a message up for who is still pending. The sender is not told; the reason is kept.
-// An attempt that is just under way may still succeed. The error wraps ErrUnknown if there is no
-// such message.
-func (o *Outbox) Drop(ctx context.Context, id journal.ID, reason string) error {
-	jobs, err := o.o.Queue.List(ctx, queue.Filter{Kind: Kind, Key: id.String()})
-	if err != nil {
-		return err
-	}
-	e, err := o.o.Journal.Entry(ctx, id)
-	if errors.Is(err, journal.ErrNotFound) {
-		err = ErrUnknown
-	}
-	if err != nil {
-		return wrapStore("dropping", id, err)
-	}
-	if e.Kind != journal.KindQueue {
-		return wrapStore("dropping", id, ErrUnknown)
-	}
-	if _, err := o.load(ctx, e); err != nil {
-		return err
-	}
-	var ids []int64
-	for _, j := range jobs {
-		ids = append(ids, j.ID)
-	}
-	if _, err := o.o.Queue.Drop(ctx, reason, ids...); err != nil {
-		return err
-	}
-	now := store.Micros(o.o.Now())
-	err = o.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-		if _, err := tx.ExecContext(ctx, `
-			UPDATE outbox_recipients SET state = 'failed', code = 0, enhanced = '5.0.0', reply = $2, remote = '', next_try = 0
-			WHERE entry = $1 AND state = 'pending'`, id.String(), clip("dropped: "+reason)); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `
-			UPDATE outbox_messages SET finished_at = CASE WHEN finished_at = 0 THEN $2 ELSE finished_at END, next_try = 0, written = planned
-			WHERE entry = $1`, id.String(), now); err != nil {
-			return err
-		}
-		return o.o.Journal.Note(ctx, tx, journal.LedgerRow{
-			Entry: id, Account: e.Account, Target: ledgerTarget(e.Upstream), State: journal.LedgerFailed, Reason: clip("dropped: " + reason), At: o.o.Now(),
-		})
-	})
-	if err != nil {
-		return wrapStore("dropping", id, err)
-	}
-	return o.o.Journal.Settle(id, "dropped")
 }
 
 // pruneAll forgets finished messages once an hour.

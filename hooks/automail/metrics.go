@@ -58,9 +58,9 @@ func (m *metrics) attempt(upstream string, kind outcomeKind) {
 	m.attempts.WithLabelValues(upstream, string(kind)).Inc()
 }
 
-func (m *metrics) finished(msg *OutboxMessage, now time.Time) {
+func (m *metrics) finished(msg *OutboxMessage, now time.Time, doubleBounce bool) {
 	m.duration.Observe(now.Sub(msg.QueuedAt).Seconds())
-	if msg.ReversePath == "" && msg.count(StateFailed) > 0 {
+	if doubleBounce {
 		m.doubled.Inc()
 	}
 }

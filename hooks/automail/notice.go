@@ -22,6 +22,8 @@ const (
 	actionFailed  = "failed"
 	actionDelayed = "delayed"
 	actionRelayed = "relayed"
+	// actionDropped is none of the RFC's and reported to nobody: the operator gave the recipient up.
+	actionDropped = "dropped"
 )
 
 const (

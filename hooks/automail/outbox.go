@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -192,7 +190,14 @@ func (o *Outbox) settle(ctx context.Context, e journal.Entry, m *OutboxMessage, 
 	first := m.count(StateDelivered, StateRelayed) == 0
 	o.apply(m, out)
 	mirror := first && m.count(StateDelivered, StateRelayed) > 0 && !m.mirrored
+	row, note := o.ledgerRow(e, m)
+	note = note && m.count(StatePending) > 0 // the end is noted at the end
 	err := o.commit(ctx, func(ctx context.Context, tx store.Querier) error {
+		if note {
+			if err := o.o.Journal.Note(ctx, tx, row); err != nil {
+				return err
+			}
+		}
 		if mirror {
 			if err := o.o.Journal.Mirror(ctx, tx, m.Entry); err != nil {
 				return err
@@ -307,9 +312,12 @@ func (m *OutboxMessage) waitsFor() string {
 // repeated after a crash.
 func (o *Outbox) finish(ctx context.Context, e journal.Entry, m *OutboxMessage) queue.Result {
 	ctx = context.WithoutCancel(ctx)
-	failed := m.count(StateFailed)
+	failed, dropped := m.count(StateFailed), m.dropped()
 	outcome := "delivered"
-	if failed == len(m.Recipients) && failed > 0 {
+	switch {
+	case dropped:
+		outcome = "dropped"
+	case failed == len(m.Recipients) && failed > 0:
 		outcome = "bounced"
 	}
 	if err := o.o.Journal.Settle(m.Entry, outcome); err != nil {
@@ -331,10 +339,13 @@ func (o *Outbox) finish(ctx context.Context, e journal.Entry, m *OutboxMessage) 
 	if err != nil {
 		return o.later(ctx, m.Entry, "end of the message not written", err)
 	}
-	doubleBounce := failed > 0 && m.ReversePath == ""
+	doubleBounce := failed > 0 && m.ReversePath == "" && !dropped
 	if fresh {
-		o.metrics.finished(m, o.o.Now())
+		o.metrics.finished(m, o.o.Now(), doubleBounce)
 		o.logEnd(ctx, m, outcome, doubleBounce)
+	}
+	if dropped {
+		return queue.Result{Action: queue.Cancel, Reason: m.failure()}
 	}
 	if doubleBounce {
 		return queue.Result{Action: queue.Discard, Reason: "not delivered, and there is nobody to tell (null reverse path): " + m.failure()}
@@ -343,6 +354,16 @@ func (o *Outbox) finish(ctx context.Context, e journal.Entry, m *OutboxMessage) 
 		return queue.Result{Action: queue.Complete, Reason: outcome + ": " + m.failure()}
 	}
 	return queue.Result{Action: queue.Complete}
+}
+
+// dropped says whether an operator gave somebody up.
+func (m *OutboxMessage) dropped() bool {
+	for i := range m.Recipients {
+		if m.Recipients[i].State == StateFailed && m.Recipients[i].action == actionDropped {
+			return true
+		}
+	}
+	return false
 }
 
 // failure names the first recipient's reason and how many there are.
@@ -368,8 +389,11 @@ func (r *OutboxRecipient) diagnosis() string {
 func (o *Outbox) ledgerRow(e journal.Entry, m *OutboxMessage) (journal.LedgerRow, bool) {
 	row := journal.LedgerRow{Entry: m.Entry, Account: e.Account, Target: ledgerTarget(m.Upstream), At: o.o.Now()}
 	switch {
-	case m.count(StateFailed) > 0:
+	case m.count(StateFailed) > 0 && m.count(StatePending) == 0:
 		row.State, row.Reason = journal.LedgerFailed, m.failure()
+		return row, true
+	case m.retried && m.count(StatePending) > 0:
+		row.State, row.Reason = journal.LedgerPending, "retried: "+m.waitsFor()
 		return row, true
 	case m.retried:
 		row.State, row.Reason = journal.LedgerCaptured, "accepted by the upstream after a retry"
@@ -436,38 +460,4 @@ func (o *Outbox) logEnd(ctx context.Context, m *OutboxMessage, outcome string, d
 		return
 	}
 	o.log.InfoContext(ctx, "message left the outbox", "entry", m.Entry.String(), "outcome", outcome)
-}
-
-// hostname is our name in EHLO and in notices.
-func hostname(configured string) string {
-	if configured != "" && printable(configured) && !strings.ContainsAny(configured, " ;()<>") {
-		return configured
-	}
-	if name, err := os.Hostname(); err == nil && name != "" {
-		return name
-	}
-	return "localhost"
-}
-
-// clean makes text of strangers fit for one line and for PostgreSQL.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-}
-
-// clip is clean and bounded.
-func clip(s string) string {
-	s = clean(s)
-	if len(s) <= maxText {
-		return s
-	}
-	cut := maxText
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }
