@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -115,6 +116,11 @@ func NewTransport(o Options) (*Transport, error) {
 	if o.Proxy != "" {
 		if t.proxy, err = parseProxy(o.Proxy); err != nil {
 			return nil, fmt.Errorf("proxy: %w", err)
+		}
+		if a, err := netip.ParseAddr(o.URL.Hostname()); err == nil {
+			if err := newAddressGuard(o.URL, o.AllowPrivate).check(a); err != nil {
+				return nil, fmt.Errorf("url: %w", err)
+			}
 		}
 	}
 	if err := t.buildClient(); err != nil {
