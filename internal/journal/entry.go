@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"heliograph/internal/journal/segment"
 )
 
 // ID names one entry. Its first 48 bits are the Unix time in milliseconds, the
@@ -108,3 +110,13 @@ const (
 	StateUnconfirmed State = "unconfirmed"
 	StateDiscarded   State = "discarded"
 )
+
+// Entry is one captured message as the index knows it.
+type Entry struct {
+	Envelope
+	State    State
+	Verdict  Verdict // zero while unknown
+	SealedAt time.Time
+	Node     string           // whose journal holds the body
+	Location segment.Location // in that journal
+}

@@ -206,7 +206,7 @@ func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, sync bool) (g *
 	for {
 		l.mu.Lock()
 		if err = l.refuse(); err == nil && epoch != l.epoch {
-			err = errSegmentFailed
+			err = ErrFailed
 		}
 		if err != nil {
 			l.mu.Unlock()
@@ -228,8 +228,6 @@ func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, sync bool) (g *
 		}
 	}
 }
-
-var errSegmentFailed = errors.New("the disk failed while the message was being written")
 
 func (l *Log) wake() {
 	select {

@@ -11,6 +11,8 @@ var (
 	ErrTooLarge = errors.New("message is too large for the log")
 	// ErrClosed says that the log, or the writer, was closed.
 	ErrClosed = errors.New("log is closed")
+	// ErrFailed says that the disk failed after a part of the message had been written.
+	ErrFailed = errors.New("disk failed while the message was being written")
 	// ErrTimeout says that the disk did not keep up.
 	ErrTimeout = errors.New("disk is too slow")
 )

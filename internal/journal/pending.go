@@ -1,0 +1,162 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"heliograph/internal/journal/segment"
+)
+
+// meta is what an entry record says of the message besides its body.
+type meta struct {
+	Envelope Envelope  `json:"envelope"`
+	SealedAt time.Time `json:"sealed_at"`
+}
+
+// refusal is the payload of a discard mark.
+type refusal struct {
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// Pending is an entry that is being written. Write and Seal belong to one goroutine; Commit,
+// Discard and Close may be called from any. When no verdict will come, Close says so.
+type Pending struct {
+	journal *Journal
+	writer  *segment.Writer
+	id      ID
+	size    int64
+
+	mu      sync.Mutex // guards the fields below
+	handed  bool       // the entry may be in the log
+	settled bool       // Commit, Discard or Close was called
+}
+
+// Begin starts an entry. It gives env an ID and a time when it has none. Nothing is checked
+// yet: errors show at the first Write.
+func (j *Journal) Begin(env *Envelope) *Pending {
+	now := time.Now()
+	if env.ID == (ID{}) {
+		env.ID = NewID(now)
+	}
+	if env.Received.IsZero() {
+		env.Received = now
+	}
+	return &Pending{journal: j, writer: j.log.Begin(env.ID), id: env.ID}
+}
+
+// Write adds b to the body; b may be reused afterwards. It waits for the disk only when
+// that is far behind, and not for long. After an error all further calls return it.
+func (p *Pending) Write(b []byte) (int, error) {
+	n, err := p.writer.Write(b)
+	p.size += int64(n)
+	if err != nil {
+		return n, fmt.Errorf("writing entry %s: %w", p.id, err)
+	}
+	return n, nil
+}
+
+// Seal ends the body. When it returns nil, the entry is durable (unless the journal
+// syncs in the background) and survives whatever happens. env is what is known of the message
+// now; its ID must be that of Begin, its Size is set. After an error the entry counts as not
+// stored; Commit or Discard may be called all the same.
+func (p *Pending) Seal(ctx context.Context, env *Envelope) error {
+	env.ID, env.Size = p.id, p.size
+	now := time.Now()
+	b, err := json.Marshal(meta{Envelope: *env, SealedAt: now})
+	if err != nil {
+		return fmt.Errorf("sealing entry %s: %w", p.id, err)
+	}
+	p.journal.setLive(p.id, now)
+	err = p.writer.Seal(ctx, b)
+	p.mu.Lock()
+	p.handed = p.writer.Handed()
+	p.mu.Unlock()
+	if err != nil {
+		p.journal.dropLive(p.id)
+		p.writer.Abort()
+		return fmt.Errorf("sealing entry %s: %w", p.id, err)
+	}
+	return nil
+}
+
+// Commit says that the upstream accepted the message. It does not wait for the disk.
+func (p *Pending) Commit(v Verdict) {
+	if v.At.IsZero() {
+		v.At = time.Now()
+	}
+	p.settle(segment.KindCommit, v)
+}
+
+// Discard says that the upstream refused the message, or that it was never sent. The
+// reason, a reply with its code or a few words, goes to the ledger. It does not wait for the disk.
+func (p *Pending) Discard(reason string) {
+	p.settle(segment.KindDiscard, refusal{Reason: reason, At: time.Now()})
+}
+
+// Close says that no verdict will come: an entry that was sealed becomes unconfirmed
+// later, one that was not is given up. It does nothing after Commit or Discard, so it can be deferred.
+func (p *Pending) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.settled {
+		return
+	}
+	p.settled = true
+	p.journal.dropLive(p.id)
+	if !p.handed {
+		p.writer.Abort()
+	}
+}
+
+// settle writes the mark, the first time it is called.
+func (p *Pending) settle(kind segment.Kind, payload any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.settled {
+		return
+	}
+	p.settled = true
+	defer p.journal.dropLive(p.id)
+	if !p.handed {
+		p.writer.Abort()
+		return
+	}
+	b, err := json.Marshal(payload)
+	if err == nil {
+		err = p.journal.log.Mark(p.id, kind, b)
+	}
+	if err != nil && !errors.Is(err, segment.ErrClosed) {
+		// The entry becomes unconfirmed, which is handled, only later.
+		p.journal.logger.Warn("verdict of an entry was not stored", "entry", p.id, "err", err)
+	}
+}
+
+func (j *Journal) setLive(id ID, at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.live[id] = at
+}
+
+func (j *Journal) dropLive(id ID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.live, id)
+}
+
+// isLive reports whether a verdict may still come from this process. It gives up on
+// sessions that have neither settled nor closed their entry for very long.
+func (j *Journal) isLive(id ID, now time.Time) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	since, ok := j.live[id]
+	if ok && now.Sub(since) > 4*j.unconfirmed {
+		delete(j.live, id)
+		return false
+	}
+	return ok
+}
