@@ -233,7 +233,7 @@ func networkError(ctx context.Context, err error) *Error {
 		e.Class, e.Message = ClassConfiguration, refused.Error()
 	case errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &verify):
 		e.Class, e.Message = ClassConfiguration, "the target's certificate is not trusted"
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		e.Class, e.Message = ClassConfiguration, "the target does not speak TLS on this port"
 	case ctx.Err() != nil:
 		e.Message = "request stopped: " + context.Cause(ctx).Error()

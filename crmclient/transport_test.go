@@ -7,6 +7,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -148,7 +150,10 @@ func TestConnectTimeAddressCheck(t *testing.T) {
 
 func TestTimeoutSaysWhatItWaitedFor(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has gone
+		<-r.Context().Done()
+	})
 	_, err := do(t, open(t, s.URL, Options{Timeout: 100 * time.Millisecond}), http.MethodGet, s.URL)
 	if ClassOf(err) != ClassRetry || !strings.Contains(err.Error(), "100ms") || !strings.Contains(err.Error(), "waiting for the answer") {
 		t.Errorf("got %v", err)
@@ -158,6 +163,7 @@ func TestTimeoutSaysWhatItWaitedFor(t *testing.T) {
 func TestTimeoutWhileReading(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
 		fmt.Fprint(w, "beginning")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
@@ -315,8 +321,9 @@ func TestRateLimiter(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	s.Config.ErrorLog = nil
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	if _, err := do(t, open(t, s.URL, Options{}), http.MethodGet, s.URL); ClassOf(err) != ClassConfiguration || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("unknown authority: got %v, want a configuration error", err)
