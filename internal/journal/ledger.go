@@ -105,7 +105,13 @@ func insert(ctx context.Context, tx store.Querier, head string, columns int, row
 }
 
 // Ledger returns the rows that f chooses, newest first.
-func (j *Journal) Ledger(ctx context.Context, f LedgerFilter) (rows []LedgerRow, err error) {
+func (j *Journal) Ledger(ctx context.Context, f LedgerFilter) ([]LedgerRow, error) {
+	return ReadLedger(ctx, j.db.Reader(), f)
+}
+
+// ReadLedger is Ledger for those who have the store but not the journal, which only one process
+// at a time can open: a command beside a running gateway.
+func ReadLedger(ctx context.Context, q store.Querier, f LedgerFilter) (rows []LedgerRow, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("reading the ledger: %w", err)
@@ -132,7 +138,7 @@ func (j *Journal) Ledger(ctx context.Context, f LedgerFilter) (rows []LedgerRow,
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	result, err := j.db.Reader().QueryContext(ctx, fmt.Sprintf(`SELECT entry, target, message_id, account, state, reason, at
+	result, err := q.QueryContext(ctx, fmt.Sprintf(`SELECT entry, target, message_id, account, state, reason, at
 		FROM ledger%s ORDER BY at DESC, entry DESC, target LIMIT %d`, &w, limit), w.args...)
 	if err != nil {
 		return nil, err
