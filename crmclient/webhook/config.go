@@ -20,20 +20,22 @@ import (
 // Config is the section of a webhook target. Secret and PreviousSecret may come from files
 // (secret_file, previous_secret_file), as every secret may.
 type Config struct {
-	URL string `yaml:"url"`
+	// URL is a secret, because with Zapier and IFTTT whoever knows it may post.
+	URL config.Secret `yaml:"url"`
 	// Secret signs each request: "whsec_" and base64 of 24 to 64 bytes, or any other text, whose
 	// bytes are the key. Empty means no signature.
 	Secret config.Secret `yaml:"secret"`
 	// PreviousSecret signs too, so that a receiver may change to the new one at its own time.
 	PreviousSecret config.Secret   `yaml:"previous_secret"`
 	Timeout        config.Duration `yaml:"timeout"` // of one request; zero means 20 s
-	// Headers are added to each request. Their values are treated as secrets.
-	Headers map[string]string `yaml:"headers"`
+	// Headers are added to each request.
+	Headers map[string]config.Secret `yaml:"headers"`
 	// AllowPrivate: see crmclient.Options.
 	AllowPrivate *bool  `yaml:"allow_private"`
 	IncludeHTML  *bool  `yaml:"include_html"` // nil means true
 	CAFile       string `yaml:"ca_file"`      // PEM
-	Proxy        string `yaml:"proxy"`        // http, https or socks5 URL; empty means none
+	// Proxy is an http, https or socks5 URL, which may hold a password; empty means none.
+	Proxy config.Secret `yaml:"proxy"`
 	// MaxConcurrent is how many requests may be under way at once; zero means 8.
 	MaxConcurrent int `yaml:"max_concurrent"`
 	// RequestsPerSecond bounds the rate over all nodes; zero means no limit.
@@ -57,9 +59,9 @@ var ownHeaders = []string{
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.URL == "" {
+	if c.URL.IsZero() {
 		bad("url is missing: give the address that gets a POST per message")
-	} else if _, err := crmclient.ParseURL(c.URL); err != nil {
+	} else if _, err := crmclient.ParseURL(c.URL.Reveal()); err != nil {
 		bad("url: %w", err)
 	}
 	if _, err := parseSecret(c.Secret.Reveal()); err != nil {
@@ -80,12 +82,12 @@ func (c Config) Validate() error {
 			bad("headers: %q is not the name of a header", name)
 		case slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)):
 			bad("headers: %s is set by the gateway itself", name)
-		case !httpguts.ValidHeaderFieldValue(c.Headers[name]):
+		case !httpguts.ValidHeaderFieldValue(c.Headers[name].Reveal()):
 			bad("headers: the value of %s has a character that HTTP does not allow", name)
 		}
 	}
-	if c.Proxy != "" {
-		if u, err := url.Parse(c.Proxy); err != nil || u.Host == "" {
+	if !c.Proxy.IsZero() {
+		if u, err := url.Parse(c.Proxy.Reveal()); err != nil || u.Host == "" {
 			bad("proxy is not a URL")
 		}
 	}

@@ -52,7 +52,7 @@ func New(cfg Config, d Deps) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	u, err := crmclient.ParseURL(cfg.URL)
+	u, err := crmclient.ParseURL(cfg.URL.Reveal())
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +66,15 @@ func New(cfg Config, d Deps) (*Client, error) {
 			c.keys = append(c.keys, key)
 		}
 	}
+	headers := make(map[string]string, len(cfg.Headers))
+	for name, value := range cfg.Headers {
+		headers[name] = value.Reveal()
+	}
 	c.transport, err = crmclient.NewTransport(crmclient.Options{
 		Target: d.Name, URL: u, UserAgent: d.UserAgent, Timeout: cfg.Timeout.D(), MaxConcurrent: cfg.MaxConcurrent,
 		RateLimiter: d.Limiter, AllowPrivate: cfg.AllowPrivate, NoRedirects: true,
 		HidePath: true, // in Zapier's and IFTTT's URLs the path is the credential
-		CAFile:   cfg.CAFile, Proxy: cfg.Proxy, Headers: cfg.Headers,
+		CAFile:   cfg.CAFile, Proxy: cfg.Proxy.Reveal(), Headers: headers,
 		Secrets: []string{cfg.Secret.Reveal(), cfg.PreviousSecret.Reveal()},
 		Logger:  d.Logger, Registerer: d.Registerer,
 	})

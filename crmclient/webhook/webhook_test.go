@@ -119,9 +119,9 @@ func newReceiver() *receiver { return &receiver{byKey: map[string]webhook.Payloa
 
 func fullConfig(url string) webhook.Config {
 	return webhook.Config{
-		URL:    url + "/" + path + "?token=" + token,
+		URL:    config.NewSecret(url + "/" + path + "?token=" + token),
 		Secret: config.NewSecret(secret), PreviousSecret: config.NewSecret(previous),
-		Headers: map[string]string{"Authorization": header},
+		Headers: map[string]config.Secret{"Authorization": config.NewSecret(header)},
 	}
 }
 
@@ -270,16 +270,16 @@ func TestValidate(t *testing.T) {
 		cfg  webhook.Config
 		want string // part of the error; empty means none
 	}{
-		"minimal":             {webhook.Config{URL: "https://example.com/hook"}, ""},
+		"minimal":             {webhook.Config{URL: config.NewSecret("https://example.com/hook")}, ""},
 		"no url":              {webhook.Config{}, "url is missing"},
-		"file url":            {webhook.Config{URL: "file:///etc/passwd"}, "scheme"},
-		"metadata":            {webhook.Config{URL: "http://169.254.169.254/latest"}, "link-local"},
-		"short secret":        {webhook.Config{URL: "https://e.com", Secret: config.NewSecret("whsec_c2hvcnQ=")}, "24 to 64"},
-		"broken secret":       {webhook.Config{URL: "https://e.com", Secret: config.NewSecret("whsec_!!")}, "base64"},
-		"only previous":       {webhook.Config{URL: "https://e.com", PreviousSecret: config.NewSecret("x")}, "previous_secret without secret"},
-		"own header":          {webhook.Config{URL: "https://e.com", Headers: map[string]string{"webhook-id": "x"}}, "by the gateway itself"},
-		"header with newline": {webhook.Config{URL: "https://e.com", Headers: map[string]string{"X-A": "x\r\nY: z"}}, "does not allow"},
-		"not a header":        {webhook.Config{URL: "https://e.com", Headers: map[string]string{"X A": "x"}}, "not the name"},
+		"file url":            {webhook.Config{URL: config.NewSecret("file:///etc/passwd")}, "scheme"},
+		"metadata":            {webhook.Config{URL: config.NewSecret("http://169.254.169.254/latest")}, "link-local"},
+		"short secret":        {webhook.Config{URL: config.NewSecret("https://e.com"), Secret: config.NewSecret("whsec_c2hvcnQ=")}, "24 to 64"},
+		"broken secret":       {webhook.Config{URL: config.NewSecret("https://e.com"), Secret: config.NewSecret("whsec_!!")}, "base64"},
+		"only previous":       {webhook.Config{URL: config.NewSecret("https://e.com"), PreviousSecret: config.NewSecret("x")}, "previous_secret without secret"},
+		"own header":          {webhook.Config{URL: config.NewSecret("https://e.com"), Headers: map[string]config.Secret{"webhook-id": config.NewSecret("x")}}, "by the gateway itself"},
+		"header with newline": {webhook.Config{URL: config.NewSecret("https://e.com"), Headers: map[string]config.Secret{"X-A": config.NewSecret("x\r\nY: z")}}, "does not allow"},
+		"not a header":        {webhook.Config{URL: config.NewSecret("https://e.com"), Headers: map[string]config.Secret{"X A": config.NewSecret("x")}}, "not the name"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
