@@ -8,8 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithParent has the kernel kill a child when this process dies.
-func dieWithParent() *syscall.SysProcAttr {
+// dieWithParent has the kernel end a child when this process dies. A child with children
+// of its own is asked to end, so that it can end them.
+func dieWithParent(hasChildren bool) *syscall.SysProcAttr {
+	if hasChildren {
+		return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	}
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 

@@ -5,7 +5,7 @@ package bench
 import "syscall"
 
 // Children notice the end of their standard input.
-func dieWithParent() *syscall.SysProcAttr { return nil }
+func dieWithParent(bool) *syscall.SysProcAttr { return nil }
 
 // What is left behind is left to the system.
 func adoptOrphans() error { return nil }

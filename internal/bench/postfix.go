@@ -94,10 +94,10 @@ func servePostfix(ctx context.Context, in io.Reader, out io.Writer, s spec) (err
 	if out, err := exec.CommandContext(ctx, s.Postfix.Program, "-c", conf, "check").CombinedOutput(); err != nil {
 		return fmt.Errorf("postfix check: %w: %s", err, out)
 	}
-	// The master itself: postfix(1) would let go of it.
+	// The master itself, because postfix(1) would let go of it. It changes its rights, for
+	// which the kernel would forget to end it with us; -e ends it if all else fails.
 	master := exec.Command(filepath.Join(s.Postfix.Daemons, "master"), "-c", conf, "-e", strconv.Itoa(int(s.Life/time.Second)))
 	master.Env = append(os.Environ(), "MAIL_CONFIG="+conf)
-	master.SysProcAttr = dieWithParent()
 	if err := master.Start(); err != nil {
 		return fmt.Errorf("start postfix: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -26,7 +27,7 @@ type process struct {
 // answerTimeout bounds each wait for a line of a part.
 const answerTimeout = 20 * time.Second
 
-// command prepares the start of one part. The kernel kills it when this process dies.
+// command prepares the start of one part, which does not outlive this process.
 func command(ctx context.Context, program []string, s spec, errs io.Writer) (*exec.Cmd, error) {
 	arg, err := json.Marshal(s)
 	if err != nil {
@@ -34,7 +35,10 @@ func command(ctx context.Context, program []string, s spec, errs io.Writer) (*ex
 	}
 	cmd := exec.CommandContext(ctx, program[0], append(program[1:len(program):len(program)], string(arg))...) // our own program
 	cmd.Stderr = errs
-	cmd.SysProcAttr = dieWithParent()
+	cmd.SysProcAttr = dieWithParent(s.Part == partPostfix)
+	// It may have to end others first.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 2 * stopTimeout
 	return cmd, nil
 }
 
