@@ -58,4 +58,4 @@ func Retry(err error, after time.Duration) Outcome {
 func Dead(err error) Outcome { return Outcome{Action: queue.Discard, Err: err} }
 
 // Kind is the kind of the queue jobs of a hook.
-func Kind(hook string) string { return "hook:" + hook }
+func Kind(hook string) string { return journal.JobKind(hook) }
