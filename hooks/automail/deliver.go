@@ -30,6 +30,7 @@ const (
 	outcomeRate        outcomeKind = "rate"        // 4xx because we send too much
 	outcomeUnreachable outcomeKind = "unreachable" // no connection, or it broke
 	outcomeInternal    outcomeKind = "internal"    // our own trouble
+	outcomeElsewhere   outcomeKind = "elsewhere"   // the message lies on another node
 	outcomeStopped     outcomeKind = "stopped"     // the program ends
 )
 
@@ -112,6 +113,15 @@ func (r *route) remote(conn *upstream.SMTPConn) string {
 
 // attempt sends the message to all pending recipients in one transaction.
 func (o *Outbox) attempt(ctx context.Context, r *route, e journal.Entry, m *OutboxMessage) outcome {
+	// Before the upstream is troubled: is the message there?
+	body, err := o.o.Journal.Body(ctx, e)
+	if errors.Is(err, journal.ErrElsewhere) {
+		return outcome{kind: outcomeElsewhere, trouble: err}
+	}
+	if err != nil {
+		return outcome{kind: outcomeInternal, trouble: err}
+	}
+	defer func() { _ = body.Close() }() // only read
 	conn, err := r.dial(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -120,7 +130,7 @@ func (o *Outbox) attempt(ctx context.Context, r *route, e journal.Entry, m *Outb
 		return outcome{kind: outcomeUnreachable, remote: "", trouble: err}
 	}
 	t := &transaction{
-		o: o, conn: conn, entry: e, params: parseMail(e.MailParams),
+		o: o, conn: conn, entry: e, body: body, params: parseMail(e.MailParams),
 		out: outcome{remote: r.remote(conn), replies: map[int]reply{}, noDSN: !conn.Ext.Has("DSN")},
 	}
 	reusable := t.run(ctx, m.pending())
@@ -138,6 +148,7 @@ type transaction struct {
 	o      *Outbox
 	conn   *upstream.SMTPConn
 	entry  journal.Entry
+	body   io.Reader
 	params mailParams
 	client *smtp.Client
 	out    outcome
@@ -186,7 +197,7 @@ func (t *transaction) run(ctx context.Context, pending []*OutboxRecipient) (reus
 	if err != nil {
 		return t.refused(err, accepted)
 	}
-	if err := t.send(ctx, data); err != nil {
+	if err := t.send(data); err != nil {
 		// Closing data would send the final dot: only the connection is closed.
 		_ = t.conn.Close()
 		return false
@@ -195,15 +206,9 @@ func (t *transaction) run(ctx context.Context, pending []*OutboxRecipient) (reus
 }
 
 // send copies the message into the DATA phase.
-func (t *transaction) send(ctx context.Context, data io.Writer) error {
-	body, err := t.o.o.Journal.Body(ctx, t.entry)
-	if err != nil {
-		t.ours = err
-		return err
-	}
-	src := &source{Reader: body}
+func (t *transaction) send(data io.Writer) error {
+	src := &source{Reader: t.body}
 	n, err := io.Copy(data, src)
-	closeErr := body.Close()
 	switch {
 	case src.err != nil:
 		t.ours = src.err
@@ -214,9 +219,6 @@ func (t *transaction) send(ctx context.Context, data io.Writer) error {
 	case n != t.entry.Size:
 		t.ours = fmt.Errorf("the journal gave %d of %d bytes", n, t.entry.Size)
 		return t.ours
-	case closeErr != nil:
-		t.ours = closeErr
-		return closeErr
 	}
 	return nil
 }

@@ -32,6 +32,8 @@ const (
 	workerGrace = verdictGrace + 10*time.Second
 	// internalDelay is the wait after trouble of our own (store, journal).
 	internalDelay = 30 * time.Second
+	// elsewhereDelay is the wait before another node may find that a message is its own.
+	elsewhereDelay = time.Second
 	// minRetry is the least wait between two attempts of one message.
 	minRetry = time.Second
 	// maxText bounds a reply that is kept, in bytes.
@@ -176,6 +178,8 @@ func (o *Outbox) try(ctx context.Context, e journal.Entry, m *OutboxMessage) (re
 	switch out.kind {
 	case outcomeStopped:
 		return queue.Result{Action: queue.Snooze, Reason: "stopped"}, false
+	case outcomeElsewhere:
+		return queue.Result{Action: queue.Snooze, At: o.o.Now().Add(elsewhereDelay + spread()), Reason: out.trouble.Error()}, false
 	case outcomeInternal:
 		if !expired {
 			return o.later(ctx, e.ID, "message not read", out.trouble), false
@@ -320,9 +324,6 @@ func (o *Outbox) finish(ctx context.Context, e journal.Entry, m *OutboxMessage) 
 	case failed == len(m.Recipients) && failed > 0:
 		outcome = "bounced"
 	}
-	if err := o.o.Journal.Settle(m.Entry, outcome); err != nil {
-		return o.later(ctx, m.Entry, "message not settled", err)
-	}
 	row, note := o.ledgerRow(e, m)
 	fresh := m.FinishedAt.IsZero()
 	if fresh {
@@ -331,6 +332,11 @@ func (o *Outbox) finish(ctx context.Context, e journal.Entry, m *OutboxMessage) 
 	err := o.commit(ctx, func(ctx context.Context, tx store.Querier) error {
 		if note {
 			if err := o.o.Journal.Note(ctx, tx, row); err != nil {
+				return err
+			}
+		}
+		if !m.mirrored { // mirroring has settled it
+			if err := o.o.Journal.Settle(ctx, tx, m.Entry); err != nil {
 				return err
 			}
 		}

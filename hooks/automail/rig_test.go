@@ -44,6 +44,7 @@ type rig struct {
 	box     *automail.Outbox
 	stop    func()
 
+	sent           int
 	user, password string
 }
 
@@ -139,6 +140,7 @@ func (r *rig) sendFrom(from, body, params string, to ...journal.Recipient) journ
 		r.t.Fatal(err)
 	}
 	p.Commit(journal.Verdict{Code: 250, Text: "queued", At: r.clock.Now()})
+	r.sent++
 	return env.ID
 }
 
@@ -209,7 +211,8 @@ func (r *rig) notices(p *provider, n int) []mail {
 	return list
 }
 
-// idle waits until no job of the outbox can run.
+// idle waits until no job of the outbox can run, nor comes from a notice that the journal has
+// not indexed yet.
 func (r *rig) idle() {
 	r.t.Helper()
 	r.await("outbox is idle", func() bool {
@@ -217,12 +220,18 @@ func (r *rig) idle() {
 		if err != nil {
 			r.t.Fatal(err)
 		}
+		entries := map[string]bool{}
 		for _, j := range jobs {
+			entries[j.Key] = true
 			if j.State.Live() && !(j.State == queue.StateScheduled && j.RunAt.After(r.clock.Now())) {
 				return false
 			}
 		}
-		return true
+		var written int
+		if err := r.db.Reader().QueryRowContext(r.t.Context(), `SELECT COALESCE(sum(written), 0) FROM outbox_messages`).Scan(&written); err != nil {
+			r.t.Fatal(err)
+		}
+		return len(entries) == r.sent+written
 	})
 }
 
