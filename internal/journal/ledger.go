@@ -52,6 +52,11 @@ const insertRows = 50
 // Note writes rows in the caller's transaction; a row replaces the one of the same entry
 // and target. A row without a Message-ID or an account keeps what is known already.
 func (j *Journal) Note(ctx context.Context, tx store.Querier, rows ...LedgerRow) error {
+	return WriteLedger(ctx, tx, rows...)
+}
+
+// WriteLedger is Note for those who have the store but not the journal, as ReadLedger is.
+func WriteLedger(ctx context.Context, tx store.Querier, rows ...LedgerRow) error {
 	const columns = 7
 	values := make([][]any, 0, len(rows))
 	place := map[string]int{} // one statement must not change a row twice
