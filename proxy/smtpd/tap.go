@@ -90,6 +90,7 @@ func (s *session) tap(ctx context.Context) {
 	}
 	<-done
 	if t.recycled.Load() {
+		_ = t.up.SetDeadline(time.Time{}) // a connection that fails is found out by the pool
 		t.target.Release(t.up)
 		t.up = nil
 	}
