@@ -154,8 +154,8 @@ func TestTimeoutSaysWhatItWaitedFor(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has gone
 		<-r.Context().Done()
 	})
-	_, err := do(t, open(t, s.URL, Options{Timeout: 100 * time.Millisecond}), http.MethodGet, s.URL)
-	if ClassOf(err) != ClassRetry || !strings.Contains(err.Error(), "100ms") || !strings.Contains(err.Error(), "waiting for the answer") {
+	_, err := do(t, open(t, s.URL, Options{Timeout: 1500 * time.Millisecond}), http.MethodGet, s.URL)
+	if ClassOf(err) != ClassRetry || !strings.Contains(err.Error(), "1.5s") || !strings.Contains(err.Error(), "waiting for the answer") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -168,7 +168,7 @@ func TestTimeoutWhileReading(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	a, err := do(t, open(t, s.URL, Options{Timeout: 200 * time.Millisecond}), http.MethodGet, s.URL)
+	a, err := do(t, open(t, s.URL, Options{Timeout: 1500 * time.Millisecond}), http.MethodGet, s.URL)
 	if ClassOf(err) != ClassRetry || a == nil || string(a.Body) != "beginning" || !strings.Contains(err.Error(), "reading the answer") {
 		t.Errorf("got %+v, %v", a, err)
 	}

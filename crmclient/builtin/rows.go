@@ -175,11 +175,10 @@ func (g *guessingReader) Read(p []byte) (int, error) {
 	if g.rest != nil {
 		return g.rest.Read(p)
 	}
-	peeked, err := g.b.Peek(1)
-	if err != nil {
+	if _, err := g.b.Peek(1); err != nil { // fills the buffer
 		return 0, err
 	}
-	peeked, _ = g.b.Peek(min(g.b.Buffered(), len(p)))
+	peeked, _ := g.b.Peek(min(g.b.Buffered(), len(p)))
 	n := 0
 	for n < len(peeked) && peeked[n] < utf8.RuneSelf {
 		n++

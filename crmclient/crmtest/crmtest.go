@@ -168,7 +168,7 @@ func (s Subject) wantClass(t *testing.T, err error, want crmclient.Class) {
 }
 
 func unwrap(err error) error {
-	u, ok := err.(interface{ Unwrap() error }) //nolint:errorlint // walking the chain by hand is the point
+	u, ok := err.(interface{ Unwrap() error })
 	if !ok {
 		return nil
 	}
