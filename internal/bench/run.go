@@ -80,6 +80,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			}
 		}
 		if ctx.Err() != nil {
+			errs = append(errs, context.Cause(ctx))
 			break
 		}
 	}
