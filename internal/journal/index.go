@@ -40,6 +40,7 @@ type indexer struct {
 
 func (j *Journal) runIndexer(ctx context.Context) {
 	defer close(j.done)
+	j.behindSince.Store(store.Micros(time.Now())) // until the end of the log was seen
 	ix := &indexer{Journal: j}
 	defer func() {
 		if ix.tail != nil {
@@ -72,7 +73,8 @@ func (j *Journal) runIndexer(ctx context.Context) {
 	}
 }
 
-// persist repeats do until it succeeds; it reports false when ctx ends first.
+// persist repeats do until it succeeds; it reports false when ctx ends first, or when do
+// fails while the journal closes: the next start catches up.
 func (ix *indexer) persist(ctx context.Context, what string, do func(context.Context) error) bool {
 	pause := 50 * time.Millisecond
 	for failed := false; ; failed = true {
@@ -93,6 +95,9 @@ func (ix *indexer) persist(ctx context.Context, what string, do func(context.Con
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
+		case <-ix.closed:
+			timer.Stop()
+			return false
 		case <-ctx.Done():
 			timer.Stop()
 			return false

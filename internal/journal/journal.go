@@ -75,6 +75,7 @@ type Journal struct {
 	metrics     *metrics
 
 	poke        chan struct{} // asks the indexer for a round
+	closed      chan struct{} // closed by Close, after the log
 	stop        context.CancelFunc
 	done        chan struct{} // closed when the indexer has ended
 	behindSince atomic.Int64  // Unix microseconds since when the index is behind; 0 while it is not
@@ -92,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	j := &Journal{
 		db: o.Store, queue: o.Queue, node: o.Node, consumers: o.Consumers,
 		unconfirmed: o.UnconfirmedAfter, logger: o.Logger,
-		poke: make(chan struct{}, 1), done: make(chan struct{}), live: map[ID]time.Time{},
+		poke: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{}), live: map[ID]time.Time{},
 	}
 	if j.node == "" {
 		j.node = defaultNode
@@ -150,6 +151,7 @@ func (j *Journal) loadKeys(o Options) (*segment.Keyring, error) {
 func (j *Journal) Close() error {
 	j.closeOnce.Do(func() {
 		j.closeErr = j.log.Close()
+		close(j.closed)
 		timer := time.NewTimer(closeTimeout)
 		defer timer.Stop()
 		select {
