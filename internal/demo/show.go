@@ -86,7 +86,9 @@ func (d *demo) send(ctx context.Context, s sample) error {
 	if err != nil {
 		return err
 	}
-	c, err := smtp.NewClientStartTLS(conn, d.ca.ClientConfig())
+	tc := d.ca.ClientConfig()
+	tc.ServerName = "localhost"
+	c, err := smtp.NewClientStartTLS(conn, tc)
 	if err != nil {
 		_ = conn.Close()
 		return err
@@ -158,7 +160,7 @@ func (d *demo) table(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fate, settled := d.fate(rows)
+		fate, settled := fate(e, rows)
 		if !settled {
 			continue
 		}
@@ -170,11 +172,11 @@ func (d *demo) table(ctx context.Context) error {
 }
 
 // fate says in words what the ledger has on the CRM.
-func (d *demo) fate(rows []journal.LedgerRow) (text string, settled bool) {
+func fate(e journal.Entry, rows []journal.LedgerRow) (text string, settled bool) {
 	for _, r := range rows {
 		switch {
 		case r.Target == "crm" && r.State == journal.LedgerMirrored:
-			return "mirrored 已写入 (" + r.Reason + ")", true
+			return fmt.Sprintf("mirrored 已写入, %d ms after it was sent", r.At.Sub(e.Received).Milliseconds()), true
 		case r.State == journal.LedgerExcluded:
 			return "excluded 未写入: " + r.Reason, true
 		case r.State == journal.LedgerFailed, r.State == journal.LedgerRefused:

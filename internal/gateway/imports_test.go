@@ -20,6 +20,7 @@ var layers = []struct {
 	among    bool     // packages of this layer may import each other
 }{
 	{packages: []string{"cmd/..."}},
+	{packages: []string{"internal/demo", "internal/bench"}},
 	{packages: []string{"internal/gateway"}},
 	{packages: []string{"internal/console", "crmclient/catalog"}},
 	{packages: []string{"proxy/smtpd", "hooks/mirror", "hooks/automail", "hooks/rules"}},
@@ -30,7 +31,6 @@ var layers = []struct {
 	{packages: []string{"internal/journal/segment", "internal/queue", "internal/message", "internal/limit", "internal/notify", "crmclient"}, among: true},
 	{packages: []string{"internal/store/..."}, among: true},
 	{packages: []string{"internal/sandbox"}},
-	{packages: []string{"internal/bench"}},
 	{packages: []string{"config"}},
 }
 
