@@ -2,6 +2,7 @@ package message
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,7 +30,7 @@ func introduction(text string) bool {
 	colon := len(bare) < len(text)
 	for _, end := range []string{"写道", "寫道"} {
 		if strings.HasSuffix(bare, end) {
-			return strings.HasPrefix(text, "在") || strings.Contains(text, "20")
+			return true
 		}
 	}
 	if !colon {
@@ -63,7 +64,11 @@ func Unquote(text string) string {
 		if quoted(rows[i]) {
 			continue
 		}
-		if strings.ContainsAny(rows[i], "-:：") && cutLines.MatchString(rows[i]) || startsHeaderBlock(rows, i) {
+		first := firstRune(rows[i])
+		if strings.ContainsRune("-bB开", first) && cutLines.MatchString(rows[i]) {
+			break
+		}
+		if strings.ContainsRune("fFvV发寄", first) && startsHeaderBlock(rows, i) {
 			break
 		}
 		n := introduces(rows, i)
@@ -86,6 +91,17 @@ func Unquote(text string) string {
 	return out
 }
 
+// firstRune is the first one that is neither blank nor emphasis; NUL in an empty line. A look at it
+// saves most lines the regular expressions.
+func firstRune(row string) rune {
+	for _, r := range row {
+		if r != ' ' && r != '\t' && r != '*' {
+			return r
+		}
+	}
+	return 0
+}
+
 func quoted(row string) bool { return strings.HasPrefix(strings.TrimLeft(row, " "), ">") }
 
 // separator lines lead over to the history and say nothing.
@@ -98,32 +114,45 @@ const maxIntro = 3
 
 // introduces returns how many lines from i on introduce a quotation, or 0.
 func introduces(rows []string, i int) int {
+	near := rows[i:min(i+maxIntro, len(rows))]
+	if !slices.ContainsFunc(near, introEnd) {
+		return 0
+	}
 	joined := ""
-	for n := 1; n <= maxIntro && i+n <= len(rows); n++ {
-		row := strings.TrimSpace(rows[i+n-1])
+	for n, row := range near {
+		row = strings.TrimSpace(row)
 		if row == "" || len(row) > 400 {
 			return 0
 		}
-		joined = strings.TrimSpace(joined + " " + row)
-		if introduction(joined) {
-			return n
-		}
-		if n == 1 && !introStart(joined) {
+		if n == 0 && !introStart(row) {
 			return 0
+		}
+		joined = strings.TrimSpace(joined + " " + row)
+		if introEnd(row) && introduction(joined) {
+			return n + 1
 		}
 	}
 	return 0
 }
 
-// introStart says whether more lines are worth looking at.
+// introStart tells whether an introduction may begin with the row: with a word of the
+// languages that introduction knows, or with whatever holds a year of this century.
 func introStart(row string) bool {
-	low := strings.ToLower(row)
-	for _, s := range []string{"on ", "at ", "am ", "le ", "el ", "在"} {
-		if strings.HasPrefix(low, s) {
+	if strings.HasPrefix(row, "在") || strings.Contains(row, "20") {
+		return true
+	}
+	return len(row) > 3 && row[2] == ' ' && strings.Contains("on at am le el", strings.ToLower(row[:2]))
+}
+
+// introEnd tells whether an introduction may end with the row.
+func introEnd(row string) bool {
+	row = strings.TrimRight(row, " ")
+	for _, end := range []string{":", "：", "写道", "寫道"} {
+		if strings.HasSuffix(row, end) {
 			return true
 		}
 	}
-	return strings.Contains(row, "年") || strings.Contains(row, "20")
+	return false
 }
 
 func quoteFollows(rows []string, i int) bool {
@@ -137,7 +166,7 @@ func quoteFollows(rows []string, i int) bool {
 
 // startsHeaderBlock wants a From line and two more fields within the next six lines.
 func startsHeaderBlock(rows []string, i int) bool {
-	if !strings.ContainsAny(rows[i], ":：") || !headerStart.MatchString(rows[i]) {
+	if !headerStart.MatchString(rows[i]) {
 		return false
 	}
 	fields := 0

@@ -5,6 +5,7 @@ import (
 	"html"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // combine joins what the parts of a multipart show.
@@ -71,12 +72,21 @@ func tidy(s string) string {
 
 // squeeze removes all white space: how the key sees text.
 func squeeze(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || r == 0xfeff || r == 0x200b {
-			return -1
+	var out strings.Builder
+	out.Grow(len(s))
+	from := 0 // of a run without white space
+	for i, r := range s {
+		if r > ' ' && r < 0x80 || r > ' ' && !unicode.IsSpace(r) && r != 0xfeff && r != 0x200b {
+			continue
 		}
-		return r
-	}, s)
+		if i > from {
+			out.WriteString(s[from:i])
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		from = i + n
+	}
+	out.WriteString(s[from:])
+	return out.String()
 }
 
 // unflow joins the lines that format=flowed cut (RFC 3676, 4). Quoted lines are joined
