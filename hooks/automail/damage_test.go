@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"heliograph/hooks/automail"
 	"heliograph/internal/store/storetest"
 )
 
@@ -32,7 +33,7 @@ func TestDamagedCopyIsNeverCompleted(t *testing.T) {
 		_, ok := r.job(id)
 		return ok
 	})
-	damage(t, filepath.Join(r.dir, "journal"), 2<<20)
+	damage(t, filepath.Join(r.dir, "test", "journal"), 2<<20)
 	r.open()
 	m := r.rests(id)
 	r.wantStates(m, "bob@example.org=pending")
@@ -43,6 +44,26 @@ func TestDamagedCopyIsNeverCompleted(t *testing.T) {
 	if n := len(p.mails(sender)); n != 0 {
 		t.Errorf("the upstream accepted %d messages, want none", n)
 	}
+}
+
+// A worker on another node cannot read the message: it leaves it to the node that can.
+func TestMessageOfAnotherNode(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, nil)
+	r := newRig(t, storetest.SQLite(t), p.addr)
+	r.stop()
+	id := r.send(text, "", rcpt("bob@example.org"))
+	other := r.journalOf("other")
+	r.open(func(o *automail.Options) { o.Journal = other })
+	if m := r.rests(id); m.Attempts != 0 || states(m) != "bob@example.org=pending" {
+		t.Errorf("after the other node: %d attempts, %s", m.Attempts, states(m))
+	}
+	if conns := p.count(func(p *provider) int { return p.conns }); conns != 0 {
+		t.Errorf("the upstream was troubled %d times", conns)
+	}
+	r.stop()
+	r.open()
+	r.wantStates(r.next(id), "bob@example.org=delivered")
 }
 
 // damage turns some bytes over at an offset of the largest file in dir.

@@ -22,6 +22,13 @@
 // SMTPUTF8 where it is not offered with 5.6.7 (RFC 6531, 3.2), one above the upstream's SIZE
 // with 5.3.4 (RFC 1870, 6.1). A message that says SMTPUTF8 but is ASCII is sent without.
 //
+// The mirror gets a message as soon as the upstream accepted it for one recipient; what the
+// upstream refused for all is not mirrored. The ledger has a row for each message that failed for somebody.
+//
+// Several nodes work on one queue; a message is delivered by the node whose journal holds
+// it, the others put it back. [Control] lists, retries and drops messages, also from a
+// process of its own.
+//
 // Pacing is per upstream and process: a few connections at a time, and a pause for all
 // messages when the upstream cannot be reached or asks us to slow down.
 //

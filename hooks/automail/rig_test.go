@@ -57,8 +57,7 @@ func newRig(t *testing.T, db *store.DB, addr string, settings ...setting) *rig {
 	r.clock.at.Store(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC).UnixMicro())
 	r.queue = queue.Open(db, queue.Options{Now: r.clock.Now, Poll: 10 * time.Millisecond})
 	t.Cleanup(r.queue.Close)
-	r.openJournal()
-	t.Cleanup(func() { _ = r.journal.Close() })
+	r.journal = r.journalOf("test")
 	var err error
 	r.router, err = upstream.New([]config.Upstream{{
 		Name: "main", Default: true,
@@ -72,16 +71,18 @@ func newRig(t *testing.T, db *store.DB, addr string, settings ...setting) *rig {
 	return r
 }
 
-func (r *rig) openJournal() {
+// journalOf opens the journal of a node, closed when the test ends.
+func (r *rig) journalOf(node string) *journal.Journal {
 	r.t.Helper()
-	var err error
-	r.journal, err = journal.Open(r.t.Context(), journal.Options{
-		Dir: filepath.Join(r.dir, "journal"), Store: r.db, Queue: r.queue, KeyFile: filepath.Join(r.dir, "master.key"),
-		Sync: config.SyncAlways, UnconfirmedAfter: time.Hour, SegmentBytes: 64 << 20, Consumers: []string{"mirror"}, Node: "test",
+	j, err := journal.Open(r.t.Context(), journal.Options{
+		Dir: filepath.Join(r.dir, node, "journal"), Store: r.db, Queue: r.queue, KeyFile: filepath.Join(r.dir, node+".key"),
+		Sync: config.SyncAlways, UnconfirmedAfter: time.Hour, SegmentBytes: 64 << 20, Consumers: []string{"mirror"}, Node: node,
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.t.Cleanup(func() { _ = j.Close() })
+	return j
 }
 
 // open makes and runs an outbox; it is stopped when the test ends or before.
