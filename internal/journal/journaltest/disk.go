@@ -340,3 +340,15 @@ func (f *file) Size() (int64, error) {
 }
 
 func (f *file) Close() error { return nil }
+
+// Copy returns a disk with the same files, everything durable and nothing recorded.
+func (d *Disk) Copy() *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	im := newImage()
+	for name, in := range d.names {
+		im.durable[name] = in
+		im.stable[in] = &stable{content: in.clone()}
+	}
+	return im.disk()
+}

@@ -17,8 +17,12 @@ func BenchmarkSeal(b *testing.B) {
 		fs      segment.FS
 		writers int
 	}{
-		{"own", segment.OS, 1}, {"own", segment.OS, 16}, {"own", segment.OS, 64},
-		{"2ms", slowFS{segment.OS}, 1}, {"2ms", slowFS{segment.OS}, 16}, {"2ms", slowFS{segment.OS}, 64},
+		{"own", segment.OS, 1},
+		{"own", segment.OS, 16},
+		{"own", segment.OS, 64},
+		{"2ms", slowFS{segment.OS}, 1},
+		{"2ms", slowFS{segment.OS}, 16},
+		{"2ms", slowFS{segment.OS}, 64},
 	} {
 		writers := c.writers
 		b.Run(fmt.Sprintf("disk=%s/writers=%d", c.disk, writers), func(b *testing.B) {
