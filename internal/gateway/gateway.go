@@ -16,6 +16,7 @@ import (
 	"heliograph/internal/journal"
 	"heliograph/internal/journal/segment"
 	"heliograph/internal/limit"
+	"heliograph/internal/pace"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
 	"heliograph/proxy"
@@ -43,6 +44,7 @@ type Gateway struct {
 	registry *prometheus.Registry
 	lock     *os.File
 	store    *store.DB
+	pace     *pace.Governor
 	queue    *queue.Queue
 	limits   limit.Backend
 	journal  *journal.Journal
@@ -169,7 +171,9 @@ func (g *Gateway) openStore(ctx context.Context) error {
 	}
 	g.store = db
 	g.onClose("store", func(context.Context) error { return db.Close() })
-	g.queue = queue.Open(db, queue.Options{Logger: g.log, Registerer: g.registry})
+	g.pace = pace.New()
+	g.onClose("pace", func(context.Context) error { g.pace.Close(); return nil })
+	g.queue = queue.Open(db, queue.Options{Logger: g.log, Registerer: g.registry, Pace: g.pace})
 	g.onClose("queue", func(context.Context) error { g.queue.Close(); return nil })
 	return nil
 }
@@ -224,7 +228,7 @@ func (g *Gateway) buildFront(context.Context) error {
 	g.smtp = smtpd.New(smtpd.Options{
 		Settings: g.smtpSettings(g.cfg), Journal: g.journal, Limiter: g.limits,
 		Failures: limit.NewFailures(g.limits, g.cfg.Limits.LoginPerMinute),
-		Hostname: hostname(), Logger: g.log, Registerer: g.registry,
+		Pace:     g.pace, Hostname: hostname(), Logger: g.log, Registerer: g.registry,
 	})
 	var ls []proxy.Listener
 	for _, l := range g.cfg.Listeners {

@@ -28,7 +28,7 @@ var layers = []struct {
 	{packages: []string{"proxy", "hooks"}},
 	{packages: []string{"crmclient/builtin", "crmclient/webhook", "crmclient/rest"}},
 	{packages: []string{"internal/journal"}},
-	{packages: []string{"internal/journal/segment", "internal/queue", "internal/message", "internal/limit", "internal/notify", "crmclient"}, among: true},
+	{packages: []string{"internal/journal/segment", "internal/queue", "internal/message", "internal/limit", "internal/pace", "internal/notify", "crmclient"}, among: true},
 	{packages: []string{"internal/store/..."}, among: true},
 	{packages: []string{"internal/sandbox"}},
 	{packages: []string{"config"}},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"heliograph/internal/pace"
 	"heliograph/internal/store"
 )
 
@@ -22,6 +23,8 @@ type Options struct {
 	Poll time.Duration
 	// Retention is how long completed and cancelled jobs are kept; zero means 7 days.
 	Retention time.Duration
+	// Pace holds handlers back while mail needs the machine; nil holds nothing back.
+	Pace *pace.Governor
 }
 
 const (

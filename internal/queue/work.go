@@ -213,7 +213,9 @@ func (r *run) handle(ctx context.Context, j Job) (result Result) {
 	if ctx.Err() != nil {
 		return Result{Action: Snooze, Reason: "stopped before it began"}
 	}
-	result = r.Handle(ctx, j)
+	if err := r.q.o.Pace.Do(ctx, func() { result = r.Handle(ctx, j) }); err != nil {
+		return Result{Action: Snooze, Reason: "stopped before it began"}
+	}
 	switch result.Action {
 	case Complete, Retry, Snooze, Discard, Cancel, Settled:
 		return result

@@ -9,6 +9,7 @@ import (
 	"heliograph/config"
 	"heliograph/internal/journal"
 	"heliograph/internal/limit"
+	"heliograph/internal/pace"
 	"heliograph/proxy"
 	"heliograph/proxy/upstream"
 

@@ -45,6 +45,7 @@ func (t *tap) begin(txn *transaction, dotStuffed bool) {
 		txn.env.Kind = journal.KindRelay
 	}
 	txn.entry = t.srv.opts.Journal.Begin(&txn.env)
+	t.srv.opts.Pace.Mail()
 	t.cur = txn
 }
 
