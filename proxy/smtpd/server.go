@@ -54,6 +54,7 @@ type Options struct {
 	Journal    *journal.Journal
 	Limiter    limit.Limiter   // rates per user
 	Failures   *limit.Failures // failed logins
+	Pace       *pace.Governor  // is told of messages; nil tells nobody
 	Hostname   string          // in greetings, where a listener names none
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
