@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"heliograph/config"
+	"heliograph/hooks"
+	"heliograph/hooks/automail"
+	"heliograph/hooks/mirror"
+	"heliograph/internal/journal"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
 )
@@ -17,21 +20,33 @@ import (
 // queueCmd are the commands for work that is waiting or was given up.
 type queueCmd struct {
 	configFlag
-	List  queueListCmd  `cmd:"" default:"withargs" help:"List jobs that are not done, dead letters with their reasons included. 任务列表"`
-	Retry queueRetryCmd `cmd:"" help:"Let jobs run again now: dead letters, and those that wait. 重试"`
-	Drop  queueDropCmd  `cmd:"" help:"Give jobs up. 放弃任务"`
-	Stats queueStatsCmd `cmd:"" help:"Count jobs by kind and state. 任务统计"`
+	List   queueListCmd   `cmd:"" default:"withargs" help:"List jobs that are not done, dead letters with their reasons included. 任务列表"`
+	Retry  queueRetryCmd  `cmd:"" help:"Let jobs run again now: dead letters, and those that wait. 重试"`
+	Drop   queueDropCmd   `cmd:"" help:"Give jobs up. 放弃任务"`
+	Stats  queueStatsCmd  `cmd:"" help:"Count jobs by kind and state. 任务统计"`
+	Outbox queueOutboxCmd `cmd:"" help:"List mail in the outbox with what the upstream said of each recipient. 发件箱"`
 }
 
-func (c *queueCmd) with(ctx context.Context, do func(*config.Config, *store.DB, *queue.Queue) error) error {
+// openQueue is what the commands work on.
+type openQueue struct {
+	*queue.Queue
+	cfg *config.Config
+	db  *store.DB
+}
+
+func (c *queueCmd) with(ctx context.Context, do func(openQueue) error) error {
 	cfg, db, err := c.openStore(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	q := queue.Open(db, queue.Options{})
+	q := openQueue{queue.Open(db, queue.Options{}), cfg, db}
 	defer q.Close()
-	return do(cfg, db, q)
+	return do(q)
+}
+
+func (q openQueue) outbox() automail.Control {
+	return automail.Control{Store: q.db, Queue: q.Queue, ExpireIn: q.cfg.Outbox.ExpireIn.D()}
 }
 
 type queueListCmd struct {
@@ -49,7 +64,7 @@ var unfinished = []queue.State{
 
 // Run lists jobs, the newest of each state first.
 func (c *queueListCmd) Run(ctx context.Context, parent *queueCmd) error {
-	return parent.with(ctx, func(_ *config.Config, _ *store.DB, q *queue.Queue) error {
+	return parent.with(ctx, func(q openQueue) error {
 		f := queue.Filter{IDs: c.IDs, Kind: c.Kind}
 		states := []queue.State{c.State}
 		switch {
@@ -135,7 +150,7 @@ type statLine struct {
 
 // Run counts jobs. Those that are done are not counted.
 func (c *queueStatsCmd) Run(ctx context.Context, parent *queueCmd) error {
-	return parent.with(ctx, func(_ *config.Config, _ *store.DB, q *queue.Queue) error {
+	return parent.with(ctx, func(q openQueue) error {
 		stats, err := q.Stats(ctx)
 		if err != nil {
 			return err
@@ -166,13 +181,14 @@ type chosenJobs struct {
 	Kind string  `help:"With --all: only of this kind, such as deliver:crm."`
 }
 
-// each calls do with batches of the chosen jobs.
-func (c *chosenJobs) each(ctx context.Context, q *queue.Queue, do func([]queue.Job) error) error {
+// each calls do with each of the chosen jobs, the newest first, and returns for how many it said
+// true. Those that are not there are an error.
+func (c *chosenJobs) each(ctx context.Context, q openQueue, do func(queue.Job) (bool, error)) (done int, err error) {
 	switch {
 	case c.All == (len(c.IDs) > 0):
-		return errors.New("say which jobs: their numbers, or --all for all dead letters; heliograph queue lists them")
+		return 0, errors.New("say which jobs: their numbers, or --all for all dead letters; heliograph queue lists them")
 	case c.Kind != "" && !c.All:
-		return errors.New("--kind goes with --all")
+		return 0, errors.New("--kind goes with --all")
 	}
 	f := queue.Filter{IDs: c.IDs, Kind: c.Kind, Limit: max(100, len(c.IDs))}
 	if c.All {
@@ -181,53 +197,54 @@ func (c *chosenJobs) each(ctx context.Context, q *queue.Queue, do func([]queue.J
 	for {
 		jobs, err := q.List(ctx, f)
 		if err != nil {
-			return err
+			return done, err
 		}
-		if len(jobs) > 0 {
-			if err := do(jobs); err != nil {
-				return err
+		for _, j := range jobs {
+			ok, err := do(j)
+			if err != nil {
+				return done, err
+			}
+			if ok {
+				done++
 			}
 		}
 		if len(jobs) < f.Limit {
-			return nil
+			return done, nil
 		}
 		f.Before = jobs[len(jobs)-1].ID
 	}
 }
 
-func idsOf(jobs []queue.Job) []int64 {
-	ids := make([]int64, len(jobs))
-	for i, j := range jobs {
-		ids[i] = j.ID
+// report prints what was done. That a named job was not is an error.
+func (c *chosenJobs) report(done int, what, why string) error {
+	fmt.Printf("%d jobs %s\n", done, what)
+	if left := len(c.IDs) - done; left > 0 {
+		return fmt.Errorf("%d of the named jobs left as they were: %s", left, why)
 	}
-	return ids
+	return nil
 }
 
 type queueRetryCmd struct{ chosenJobs }
 
 // Run makes jobs run again. A running gateway sees them within a second.
 func (c *queueRetryCmd) Run(ctx context.Context, parent *queueCmd) error {
-	return parent.with(ctx, func(_ *config.Config, _ *store.DB, q *queue.Queue) error {
-		done := 0
-		err := c.each(ctx, q, func(jobs []queue.Job) error {
-			n, err := q.Redrive(ctx, idsOf(jobs)...)
-			done += n
-			return err
+	return parent.with(ctx, func(q openQueue) error {
+		done, err := c.each(ctx, q, func(j queue.Job) (bool, error) {
+			if id, err := journal.ParseID(j.Key); err == nil && j.Kind == automail.Kind {
+				// The recipients that failed must be tried again, too.
+				err = q.outbox().Retry(ctx, id)
+				if !errors.Is(err, automail.ErrUnknown) {
+					return err == nil, err
+				}
+			}
+			n, err := q.Redrive(ctx, j.ID)
+			return n > 0, err
 		})
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%d jobs run again\n", done)
-		return c.missed(done, "run again: a job that is running or done cannot, nor one with a successor")
+		return c.report(done, "run again", "not there, running, done, or followed by another with the same key")
 	})
-}
-
-// missed makes it an error that a named job was not changed.
-func (c *chosenJobs) missed(done int, why string) error {
-	if left := len(c.IDs) - done; left > 0 {
-		return fmt.Errorf("%d of the jobs are not there or do not %s", left, why)
-	}
-	return nil
 }
 
 type queueDropCmd struct {
@@ -240,17 +257,39 @@ func (c *queueDropCmd) Run(ctx context.Context, parent *queueCmd) error {
 	if strings.TrimSpace(c.Reason) == "" {
 		return errors.New("--reason must not be empty: it is all that will be known of the job")
 	}
-	return parent.with(ctx, func(_ *config.Config, _ *store.DB, q *queue.Queue) error {
-		done := 0
-		err := c.each(ctx, q, func(jobs []queue.Job) error {
-			n, err := q.Drop(ctx, "dropped: "+c.Reason, idsOf(jobs)...)
-			done += n
-			return err
+	return parent.with(ctx, func(q openQueue) error {
+		done, err := c.each(ctx, q, func(j queue.Job) (bool, error) {
+			if !j.State.Live() && j.State != queue.StateDiscarded {
+				return false, nil
+			}
+			return true, c.drop(ctx, q, j)
 		})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stdout, "%d jobs dropped\n", done)
-		return c.missed(done, "need to be dropped: they are done")
+		return c.report(done, "dropped", "not there, or done")
 	})
+}
+
+// drop leaves it to the owner of the job to write down that it was given up.
+func (c *queueDropCmd) drop(ctx context.Context, q openQueue, j queue.Job) error {
+	switch {
+	case strings.HasPrefix(j.Kind, mirror.Kind("")):
+		return mirror.Drop(ctx, q.db, q.Queue, j, c.Reason)
+	case strings.HasPrefix(j.Kind, hooks.Kind("")):
+		return hooks.Drop(ctx, q.db, q.Queue, j, c.Reason)
+	case j.Kind == automail.Kind:
+		id, err := journal.ParseID(j.Key)
+		if err == nil {
+			err = q.outbox().Drop(ctx, id, c.Reason)
+		}
+		switch {
+		case err == nil || !errors.Is(err, automail.ErrUnknown):
+			return err
+		case j.State.Live():
+			return fmt.Errorf("job %d: the gateway has not looked at this mail yet: let it run a moment, then drop it", j.ID)
+		}
+	}
+	_, err := q.Drop(ctx, "dropped: "+c.Reason, j.ID)
+	return err
 }
