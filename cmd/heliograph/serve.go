@@ -14,6 +14,7 @@ import (
 	"heliograph/internal/gateway"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/redis/go-redis/v9"
 )
 
 // configFlag is the file that most commands need.
@@ -38,6 +39,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	log := gateway.NewLogger(cfg.Log, os.Stderr)
+	redis.SetLogger(redisLog{log})
 	for _, w := range cfg.Warnings() {
 		log.Warn("configuration", "warning", w)
 	}

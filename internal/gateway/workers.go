@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
@@ -100,6 +101,13 @@ func (w *workers) stop() {
 	}
 	w.done.Wait()
 	w.close()
+	for name, c := range w.clients {
+		if c, ok := c.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				w.log("a target did not close", "target", name, "err", err)
+			}
+		}
+	}
 	w.metrics.drop()
 }
 
