@@ -155,14 +155,13 @@ func (j *Journal) lag() time.Duration {
 
 // Confirm notes, in the caller's transaction, that the message was seen where only a
 // sent one can be, such as the mailbox of sent mail. An entry that waits for its verdict is
-// confirmed by that and goes to the consumers; others stay as they are.
+// confirmed by that and goes to the consumers within half a minute; others stay as they are.
 func (j *Journal) Confirm(ctx context.Context, tx store.Querier, id ID) error {
 	_, err := tx.ExecContext(ctx, `UPDATE entries SET state = $1, verdict_at = $2 WHERE id = $3 AND state IN ($4, $5)`,
 		string(StateConfirmed), store.Micros(time.Now()), id.String(), string(StateSealed), string(StateUnconfirmed))
 	if err != nil {
 		return fmt.Errorf("confirming entry %s: %w", id, err)
 	}
-	j.wakeIndexer()
 	return nil
 }
 

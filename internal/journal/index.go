@@ -190,13 +190,6 @@ func (ix *indexer) sweepTime() time.Duration { return min(ix.unconfirmed/4, maxS
 func (ix *indexer) wait(ctx context.Context) {
 	round, cancel := context.WithTimeout(ctx, max(ix.sweepTime(), time.Millisecond))
 	defer cancel()
-	go func() {
-		select {
-		case <-ix.poke:
-			cancel()
-		case <-round.Done():
-		}
-	}()
 	err := ix.log.Wait(round, ix.tail.Position())
 	if errors.Is(err, segment.ErrClosed) {
 		ix.closing = true

@@ -74,7 +74,6 @@ type Journal struct {
 	logger      *slog.Logger
 	metrics     *metrics
 
-	poke        chan struct{} // asks the indexer for a round
 	closed      chan struct{} // closed by Close, after the log
 	stop        context.CancelFunc
 	done        chan struct{} // closed when the indexer has ended
@@ -93,7 +92,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	j := &Journal{
 		db: o.Store, queue: o.Queue, node: o.Node, consumers: o.Consumers,
 		unconfirmed: o.UnconfirmedAfter, logger: o.Logger,
-		poke: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{}), live: map[ID]time.Time{},
+		closed: make(chan struct{}), done: make(chan struct{}), live: map[ID]time.Time{},
 	}
 	if j.node == "" {
 		j.node = defaultNode
@@ -183,11 +182,4 @@ func (j *Journal) Body(_ context.Context, e Entry) (io.ReadCloser, error) {
 		return &undot{ReadCloser: body}, nil
 	}
 	return body, nil
-}
-
-func (j *Journal) wakeIndexer() {
-	select {
-	case j.poke <- struct{}{}:
-	default:
-	}
 }

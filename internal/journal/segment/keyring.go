@@ -163,6 +163,16 @@ func createKeyFile(path string) (err error) {
 	return OS.SyncDir(dir)
 }
 
+// IDs returns the names of the keys, the one that encrypts first. They tell nothing of the
+// keys, and are what to compare a backup by.
+func (k *Keyring) IDs() []string {
+	ids := make([]string, len(k.keys))
+	for i, key := range k.keys {
+		ids[i] = key.id.String()
+	}
+	return ids
+}
+
 func (k *Keyring) has(id keyID) bool {
 	_, err := k.find(id)
 	return err == nil

@@ -50,6 +50,7 @@ type Log struct {
 	timeout      time.Duration
 	log          *slog.Logger
 	metrics      *metrics
+	registerer   prometheus.Registerer
 	bufs         buffers
 	lock         io.Closer
 
@@ -139,10 +140,11 @@ func Open(o Options) (*Log, error) {
 	if l.codec, err = newCodec(l.keys); err != nil {
 		return nil, fmt.Errorf("opening log: %w", err)
 	}
-	l.metrics = newMetrics(o.Registerer)
+	l.metrics, l.registerer = newMetrics(o.Registerer), o.Registerer
 	a, err := l.recover()
 	if err != nil {
 		l.codec.close()
+		l.metrics.unregister(l.registerer)
 		if l.lock != nil {
 			_ = l.lock.Close() // err says more
 		}
@@ -165,6 +167,7 @@ func (l *Log) Close() error {
 		select {
 		case <-l.done:
 			l.codec.close()
+			l.metrics.unregister(l.registerer)
 			if err := l.lock.Close(); err != nil && l.closeErr == nil {
 				l.closeErr = err
 			}

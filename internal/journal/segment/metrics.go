@@ -60,9 +60,22 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.failures.WithLabelValues(kind)
 	}
 	if r != nil {
-		r.MustRegister(m.append, m.syncs, m.bytes, m.failures, m.corruptions, m.segments, m.writable)
+		r.MustRegister(m.collectors()...)
 	}
 	return m
+}
+
+func (m *metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.append, m.syncs, m.bytes, m.failures, m.corruptions, m.segments, m.writable}
+}
+
+func (m *metrics) unregister(r prometheus.Registerer) {
+	if r == nil {
+		return
+	}
+	for _, c := range m.collectors() {
+		r.Unregister(c)
+	}
 }
 
 // failureKind is the label of an error of Seal.

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"hash/crc32"
 	"io"
@@ -119,10 +120,11 @@ func (s *scanner) resync(off int64) (int64, error) {
 		if len(b) < recordHeaderSize {
 			break
 		}
+		if bytes.Equal(b, zeros[:len(b)]) { // what is allocated and not used, most often
+			off += int64(len(b) - recordHeaderSize + 1)
+			continue
+		}
 		for i := 0; i+recordHeaderSize <= len(b); i++ {
-			if b[i+12] == 0 { // no kind is zero: this skips the zeros behind the last record quickly
-				continue
-			}
 			if h, ok := parseRecordHeader(b[i:], s.seq); ok && h.end(off+int64(i)) <= s.end {
 				return off + int64(i), nil
 			}
