@@ -28,12 +28,12 @@ type crmCmd struct {
 }
 
 // with calls do with the built-in CRM of the configuration.
-func (c *crmCmd) with(ctx context.Context, do func(*builtin.CRM) error) error {
+func (c *crmCmd) with(ctx context.Context, do func(*builtin.CRM) error) (err error) {
 	cfg, db, err := c.openStore(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	for _, t := range cfg.Targets {
 		if t.Type != "builtin" {
 			continue

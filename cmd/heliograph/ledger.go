@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -20,12 +21,12 @@ type ledgerCmd struct {
 }
 
 // Run tells what became of messages, the newest first.
-func (c *ledgerCmd) Run(ctx context.Context) error {
+func (c *ledgerCmd) Run(ctx context.Context) (err error) {
 	_, db, err := c.openStore(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	fates, more, err := c.read(ctx, db.Reader())
 	switch {
 	case err != nil:

@@ -25,6 +25,7 @@ type cli struct {
 	CRM       crmCmd           `cmd:"" name:"crm" help:"Work with the built-in CRM. 内置 CRM"`
 	Ledger    ledgerCmd        `cmd:"" help:"Tell what became of a message, and why. 邮件去向"`
 	Queue     queueCmd         `cmd:"" help:"Look after jobs that wait or failed. 任务队列"`
+	Keys      keysCmd          `cmd:"" help:"Show where the master key is, which must be backed up. 主密钥"`
 	Example   exampleCmd       `cmd:"" help:"Print an example of the configuration with every key. 打印配置示例"`
 	Version   kong.VersionFlag `help:"Print the version."`
 }

@@ -34,12 +34,12 @@ type openQueue struct {
 	db  *store.DB
 }
 
-func (c *queueCmd) with(ctx context.Context, do func(openQueue) error) error {
+func (c *queueCmd) with(ctx context.Context, do func(openQueue) error) (err error) {
 	cfg, db, err := c.openStore(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	q := openQueue{queue.Open(db, queue.Options{}), cfg, db}
 	defer q.Close()
 	return do(q)

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"heliograph/internal/journal/segment"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts compare with")
@@ -33,7 +35,8 @@ func TestMain(m *testing.M) {
 //	! heliograph ARG…      … must be 1
 //	stdout|stderr REGEXP   the last output must match; with ! it must not
 //	cmp stdout|FILE FILE   must be equal
-//	store, seed            makes a database; one with mail and jobs in it, held open as by a running gateway
+//	store, seed, key       makes a database; one with mail and jobs in it, held open as by a
+//	                       running gateway; a key file
 //
 // Arguments with spaces stand in single quotes. The programs run in
 // the folder of the script's files, which outputs name as $WORK.
@@ -144,6 +147,10 @@ func (s *script) command(want bool, name string, args []string) error {
 	case "store":
 		newStore(s.t, s.file("data"))
 		return nil
+	case "key":
+		newStore(s.t, s.file("data"))
+		_, _, err := segment.LoadKeyring(s.file("data/master.key"))
+		return err
 	case "seed":
 		seed(s.t, newStore(s.t, s.file("data")))
 		return nil
@@ -160,9 +167,12 @@ func (s *script) program(want bool, args []string) error {
 		"GORACE=atexit_sleep_ms=0", // the race detector would wait a second at each end
 	}
 	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		return err
+	}
 	s.stdout, s.stderr = strings.ReplaceAll(out.String(), s.dir, "$WORK"), strings.ReplaceAll(errOut.String(), s.dir, "$WORK")
 	if code := cmd.ProcessState.ExitCode(); want != (code == 0) || code > 1 {
-		return fmt.Errorf("exit code %d (%v)", code, err)
+		return fmt.Errorf("exit code %d", code)
 	}
 	return nil
 }
