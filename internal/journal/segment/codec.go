@@ -47,7 +47,8 @@ const (
 	storedZstd = 1
 )
 
-// codec compresses and encrypts. It is used by many goroutines at once.
+// codec compresses and encrypts. It is used by many goroutines at once, and never
+// closed: it starts no goroutines, and a body may be read while the log closes.
 type codec struct {
 	keys *Keyring
 	enc  *zstd.Encoder
@@ -67,11 +68,6 @@ func newCodec(keys *Keyring) (*codec, error) {
 		return nil, err
 	}
 	return &codec{keys: keys, enc: enc, dec: dec}, nil
-}
-
-func (c *codec) close() {
-	_ = c.enc.Close() // has nothing to write
-	c.dec.Close()
 }
 
 // dataKey is the key of one entry.

@@ -44,7 +44,6 @@ func TestPiecesKeepTheirPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
 	key, err := c.newDataKey([16]byte{1})
 	if err != nil {
 		t.Fatal(err)

@@ -143,7 +143,6 @@ func Open(o Options) (*Log, error) {
 	l.metrics, l.registerer = newMetrics(o.Registerer), o.Registerer
 	a, err := l.recover()
 	if err != nil {
-		l.codec.close()
 		l.metrics.unregister(l.registerer)
 		if l.lock != nil {
 			_ = l.lock.Close() // err says more
@@ -166,8 +165,7 @@ func (l *Log) Close() error {
 		defer timer.Stop()
 		select {
 		case <-l.done:
-			l.codec.close()
-			l.metrics.unregister(l.registerer)
+				l.metrics.unregister(l.registerer)
 			if err := l.lock.Close(); err != nil && l.closeErr == nil {
 				l.closeErr = err
 			}
