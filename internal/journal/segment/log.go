@@ -165,7 +165,7 @@ func (l *Log) Close() error {
 		defer timer.Stop()
 		select {
 		case <-l.done:
-				l.metrics.unregister(l.registerer)
+			l.metrics.unregister(l.registerer)
 			if err := l.lock.Close(); err != nil && l.closeErr == nil {
 				l.closeErr = err
 			}
