@@ -113,9 +113,17 @@ func (g *groupWriter) loop() {
 	}
 }
 
-// commitGroup runs first and what waits behind it in one transaction.
+// member is a request whose function ran, and what that returned.
+type member struct {
+	*request
+	result error
+}
+
+// commitGroup runs first and what waits behind it in one transaction. A function that failed is
+// told so after the commit only: it may have failed because of what another of the group did,
+// which its caller must find in the database then.
 func (g *groupWriter) commitGroup(first *request) {
-	members := make([]*request, 0, 8)
+	members := make([]member, 0, 8)
 	err := g.begin()
 	start := time.Now()
 	for r := first; r != nil; r = g.next(len(members), start) {
@@ -135,11 +143,7 @@ func (g *groupWriter) commitGroup(first *request) {
 			g.oneByOne(members)
 			return
 		}
-		if own != nil {
-			r.done <- own
-			continue
-		}
-		members = append(members, r)
+		members = append(members, member{r, own})
 	}
 	if err == nil {
 		g.finish(members)
@@ -160,42 +164,52 @@ func (g *groupWriter) next(size int, start time.Time) *request {
 }
 
 // finish commits and tells the members.
-func (g *groupWriter) finish(members []*request) {
-	if len(members) == 0 {
-		g.rollback()
-		return
+func (g *groupWriter) finish(members []member) {
+	changed := 0
+	for _, m := range members {
+		if m.result == nil {
+			changed++
+		}
 	}
-	g.metrics.group.Observe(float64(len(members)))
-	err := g.exec("COMMIT")
+	var err error
+	if changed == 0 {
+		g.rollback()
+	} else {
+		g.metrics.group.Observe(float64(changed))
+		err = g.exec("COMMIT")
+	}
 	if err != nil {
 		g.rollback()
-		if isConstraint(err) && len(members) > 1 {
+		if isConstraint(err) && changed > 1 {
 			// A deferred constraint of one of them: find out whose.
 			g.oneByOne(members)
 			return
 		}
 		err = fmt.Errorf("committing: %w", err)
 	}
-	for _, r := range members {
-		r.done <- err
+	for _, m := range members {
+		if err != nil {
+			m.result = err
+		}
+		m.done <- m.result
 	}
 }
 
 // oneByOne runs the functions again, each in a transaction of its own.
-func (g *groupWriter) oneByOne(members []*request) {
-	for _, r := range members {
+func (g *groupWriter) oneByOne(members []member) {
+	for _, m := range members {
 		g.metrics.retries.Inc()
 		if err := g.begin(); err != nil {
-			r.done <- err
+			m.done <- err
 			continue
 		}
 		var broken error
-		if own := g.inSavepoint(r, &broken); own != nil {
+		if own := g.inSavepoint(m.request, &broken); own != nil {
 			g.rollback()
-			r.done <- own
+			m.done <- own
 			continue
 		}
-		g.finish([]*request{r})
+		g.finish([]member{{request: m.request}})
 	}
 }
 

@@ -127,6 +127,30 @@ func groups(t *testing.T, db *DB) *dto.Histogram {
 	return m.Histogram
 }
 
+// Who fails because of what another of the group did finds that in the database.
+func TestGroupTellsFailuresAfterTheCommit(t *testing.T) {
+	t.Parallel()
+	db := openHere(t, Options{})
+	mustWrite(t, db, `CREATE TABLE n (n INTEGER PRIMARY KEY)`)
+	for n := range 50 {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				written := db.Write(t.Context(), add(n))
+				if written != nil && !IsUnique(written) {
+					t.Error(written)
+				}
+				var found int
+				err := db.Reader().QueryRowContext(t.Context(), `SELECT count(*) FROM n WHERE n = $1`, n).Scan(&found)
+				if err != nil || found != 1 {
+					t.Errorf("row %d: found %d, %v after Write returned %v", n, found, err, written)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
 // One that destroys the shared transaction does not take the others with it.
 func TestGroupSurvivesALostTransaction(t *testing.T) {
 	t.Parallel()
