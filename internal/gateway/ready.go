@@ -12,6 +12,7 @@ import (
 // others are named for whoever looks.
 func (g *Gateway) ready(ctx context.Context) []console.Check {
 	checks := []console.Check{{Name: "listeners", Err: g.serving()}}
+	checks = append(checks, console.Check{Name: "journal", Optional: true, Err: g.journal.Err()})
 	var one int
 	checks = append(checks, console.Check{Name: "store", Optional: true, Err: g.store.Reader().QueryRowContext(ctx, "SELECT 1").Scan(&one)})
 	if r, ok := g.limits.(*limit.Redis); ok {

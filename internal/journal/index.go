@@ -23,6 +23,8 @@ const (
 	gatherTime = 20 * time.Millisecond
 	// maxSweep is the longest time between two looks for entries without a verdict.
 	maxSweep = 30 * time.Second
+	// longestBatch bounds what of a batch counts as work, should the database be slow or away.
+	longestBatch = 200 * time.Millisecond
 	// maxRetry is the longest pause after a failure of the database.
 	maxRetry = 5 * time.Second
 )
@@ -51,9 +53,13 @@ func (j *Journal) runIndexer(ctx context.Context) {
 		return
 	}
 	for !ix.closing {
-		b, end := ix.read(ctx)
-		ok := ix.persist(ctx, "indexing the journal", func(ctx context.Context) error { return ix.write(ctx, b, end) })
-		if !ok {
+		var end, ok bool
+		err := ix.pace.Do(ctx, longestBatch, func() {
+			var b *batch
+			b, end = ix.read(ctx)
+			ok = ix.persist(ctx, "indexing the journal", func(ctx context.Context) error { return ix.write(ctx, b, end) })
+		})
+		if err != nil || !ok {
 			return
 		}
 		if end {

@@ -16,6 +16,7 @@ import (
 
 	"heliograph/config"
 	"heliograph/internal/journal/segment"
+	"heliograph/internal/pace"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
 )
@@ -51,6 +52,7 @@ type Options struct {
 	Consumers        []string // each gets a job of the kind JobKind(consumer) for each entry
 	// Node tells the journals apart that share a database. It must never change. Empty means "main".
 	Node       string
+	Pace       *pace.Governor        // holds the index back while mail needs the machine; nil holds nothing back
 	Logger     *slog.Logger          // nil means none
 	Registerer prometheus.Registerer // nil means none
 	FS         segment.FS            // nil means the operating system's
@@ -70,6 +72,7 @@ type Journal struct {
 	queue       *queue.Queue
 	node        string
 	consumers   []string
+	pace        *pace.Governor
 	unconfirmed time.Duration
 	logger      *slog.Logger
 	metrics     *metrics
@@ -90,7 +93,7 @@ type Journal struct {
 // whose key file is gone does: a new key would make the stored messages unreadable for good.
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	j := &Journal{
-		db: o.Store, queue: o.Queue, node: o.Node, consumers: o.Consumers,
+		db: o.Store, queue: o.Queue, node: o.Node, consumers: o.Consumers, pace: o.Pace,
 		unconfirmed: o.UnconfirmedAfter, logger: o.Logger,
 		closed: make(chan struct{}), done: make(chan struct{}), live: map[ID]time.Time{},
 	}

@@ -26,9 +26,11 @@ const (
 	enoughIdle = 0.25
 	// rest is how many times the length of a piece of work is rested.
 	rest = 9
-	// longest bounds what of a piece counts: waiting for a slow peer is no use of the machine.
-	longest = 20 * time.Millisecond
 )
+
+// Waits is for pieces of work that may wait for a peer: what is longer than this was most
+// likely spent waiting, which uses nothing of the machine.
+const Waits = 20 * time.Millisecond
 
 // Governor is safe for concurrent use. A nil Governor holds nothing back.
 type Governor struct {
@@ -61,9 +63,9 @@ func (g *Governor) Mail() {
 	}
 }
 
-// Do runs f, and holds it back while mail needs the machine. It returns ctx's error without
-// having run f when ctx ends first.
-func (g *Governor) Do(ctx context.Context, f func()) error {
+// Do runs f, and holds it back while mail needs the machine; at most longest of its time
+// counts. It returns ctx's error without having run f when ctx ends first.
+func (g *Governor) Do(ctx context.Context, longest time.Duration, f func()) error {
 	if g == nil || !g.tight.Load() {
 		f()
 		return nil

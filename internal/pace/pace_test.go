@@ -36,7 +36,7 @@ func took(t *testing.T, g *Governor) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	for range 10 {
-		if err := g.Do(t.Context(), func() { time.Sleep(10 * time.Millisecond) }); err != nil {
+		if err := g.Do(t.Context(), Waits, func() { time.Sleep(10 * time.Millisecond) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,11 +84,11 @@ func TestGovernorGivesUpWithTheContext(t *testing.T) {
 		mail(g, time.Second)
 		go mail(g, time.Second)
 		release := make(chan struct{})
-		go func() { _ = g.Do(context.Background(), func() { <-release }) }()
+		go func() { _ = g.Do(context.Background(), Waits, func() { <-release }) }()
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if err := g.Do(ctx, func() { t.Error("ran out of turn") }); !errors.Is(err, context.DeadlineExceeded) {
+		if err := g.Do(ctx, Waits, func() { t.Error("ran out of turn") }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		close(release)
@@ -107,7 +107,7 @@ func TestParseCPU(t *testing.T) {
 	}
 	var none *Governor
 	none.Mail()
-	if err := none.Do(t.Context(), func() {}); err != nil {
+	if err := none.Do(t.Context(), Waits, func() {}); err != nil {
 		t.Error(err)
 	}
 }

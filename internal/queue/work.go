@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"heliograph/internal/pace"
+
 	"context"
 	"errors"
 	"fmt"
@@ -213,7 +215,7 @@ func (r *run) handle(ctx context.Context, j Job) (result Result) {
 	if ctx.Err() != nil {
 		return Result{Action: Snooze, Reason: "stopped before it began"}
 	}
-	if err := r.q.o.Pace.Do(ctx, func() { result = r.Handle(ctx, j) }); err != nil {
+	if err := r.q.o.Pace.Do(ctx, pace.Waits, func() { result = r.Handle(ctx, j) }); err != nil {
 		return Result{Action: Snooze, Reason: "stopped before it began"}
 	}
 	switch result.Action {
