@@ -23,8 +23,11 @@ type refusal struct {
 	At     time.Time `json:"at"`
 }
 
+// refusalTimeout bounds how long the reply of an upstream that refused may wait for the disk.
+const refusalTimeout = 2 * time.Second
+
 // Pending is an entry that is being written. Write and Seal belong to one goroutine; Commit,
-// Discard and Close may be called from any. When no verdict will come, Close says so.
+// Discard, Refuse and Close may be called from any. When no verdict will come, Close says so.
 type Pending struct {
 	journal *Journal
 	writer  *segment.Writer
@@ -89,13 +92,24 @@ func (p *Pending) Commit(v Verdict) {
 	if v.At.IsZero() {
 		v.At = time.Now()
 	}
-	p.settle(segment.KindCommit, v)
+	p.settle(segment.KindCommit, v, p.journal.log.Mark)
 }
 
 // Discard says that the upstream refused the message, or that it was never sent. The
 // reason, a reply with its code or a few words, goes to the ledger. It does not wait for the disk.
 func (p *Pending) Discard(reason string) {
-	p.settle(segment.KindDiscard, refusal{Reason: reason, At: time.Now()})
+	p.settle(segment.KindDiscard, refusal{Reason: reason, At: time.Now()}, p.journal.log.Mark)
+}
+
+// Refuse is Discard for a refusal that the client is about to hear of: after a crash, what it knows was not
+// sent must not turn up as unconfirmed. So it waits for the disk, but not for long.
+func (p *Pending) Refuse(reason string) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), refusalTimeout, segment.ErrTimeout)
+	defer cancel()
+	p.settle(segment.KindDiscard, refusal{Reason: reason, At: time.Now()},
+		func(id [16]byte, kind segment.Kind, payload []byte) error {
+			return p.journal.log.MarkNow(ctx, id, kind, payload)
+		})
 }
 
 // Close says that no verdict will come: an entry that was sealed becomes unconfirmed
@@ -114,7 +128,7 @@ func (p *Pending) Close() {
 }
 
 // settle writes the mark, the first time it is called.
-func (p *Pending) settle(kind segment.Kind, payload any) {
+func (p *Pending) settle(kind segment.Kind, payload any, mark func([16]byte, segment.Kind, []byte) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.settled {
@@ -128,7 +142,7 @@ func (p *Pending) settle(kind segment.Kind, payload any) {
 	}
 	b, err := json.Marshal(payload)
 	if err == nil {
-		err = p.journal.log.Mark(p.id, kind, b)
+		err = mark(p.id, kind, b)
 	}
 	if err != nil && !errors.Is(err, segment.ErrClosed) {
 		// The entry becomes unconfirmed, which is handled, only later.

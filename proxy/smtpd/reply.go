@@ -119,7 +119,7 @@ func (t *tap) verdict(txn *transaction, code int, text []byte) (own []byte) {
 		outcome = "accepted"
 		txn.commit(journal.Verdict{Code: code, Text: replyText(text), At: time.Now().UTC()})
 	} else {
-		txn.discard(fmt.Sprintf("refused by the upstream: %d %s", code, replyText(text)))
+		txn.refuse(fmt.Sprintf("refused by the upstream: %d %s", code, replyText(text)))
 	}
 	t.srv.metrics.message(outcome, t.relay(), txn.size, time.Since(txn.ended))
 	t.log.Info("message "+outcome, "entry", txn.env.ID.String(), "code", code, "bytes", txn.size, "recipients", len(txn.env.Recipients))

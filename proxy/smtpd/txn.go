@@ -117,6 +117,14 @@ func (txn *transaction) discard(why string) {
 	}
 }
 
+// refuse is discard for what the client is about to be told.
+func (txn *transaction) refuse(why string) {
+	if txn.entry != nil {
+		txn.entry.Refuse(why)
+		txn.entry = nil
+	}
+}
+
 // fail keeps the first refusal of a chunk.
 func (txn *transaction) fail(reply []byte) {
 	txn.mu.Lock()

@@ -241,15 +241,49 @@ func (l *Log) wake() {
 // the disk: the mark is written with the next group, or within 50 ms, and kept until it
 // is durable. The error is ErrClosed, ErrTooLarge, or that too many marks wait.
 func (l *Log) Mark(id [16]byte, kind Kind, payload []byte) error {
+	rec, err := l.mark(id, kind, payload)
+	if err != nil {
+		return err
+	}
+	return l.queueMark(rec)
+}
+
+// MarkNow is Mark for a mark that must not be lost in a crash: it returns when that is as durable as an entry
+// after Seal. A disk that fails, or is not done when ctx ends, makes it an ordinary mark.
+func (l *Log) MarkNow(ctx context.Context, id [16]byte, kind Kind, payload []byte) error {
+	rec, err := l.mark(id, kind, payload)
+	if err != nil {
+		return err
+	}
+	var g *group
+	epoch, err := l.state()
+	if err == nil {
+		g, _, err = l.add(ctx, rec, epoch, true)
+	}
+	if err == nil {
+		err = l.stored(ctx, g)
+	}
+	if err != nil {
+		return l.queueMark(rec) // a mark that is in the log twice says nothing new
+	}
+	return nil
+}
+
+// mark returns a mark as a record.
+func (l *Log) mark(id [16]byte, kind Kind, payload []byte) (rec []byte, err error) {
 	if !kind.isMark() {
-		return fmt.Errorf("record kind %d is not a mark", kind)
+		return nil, fmt.Errorf("record kind %d is not a mark", kind)
 	}
 	if len(payload) > maxMarkPayload {
-		return ErrTooLarge
+		return nil, ErrTooLarge
 	}
-	rec := beginRecord(make([]byte, 0, recordHeaderSize+len(payload)+wrapOverhead+len(keyID{})))
+	rec = beginRecord(make([]byte, 0, recordHeaderSize+len(payload)+wrapOverhead+len(keyID{})))
 	rec = appendMark(rec, l.keys, id, kind, payload)
 	endRecord(rec, kind, id)
+	return rec, nil
+}
+
+func (l *Log) queueMark(rec []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -262,6 +296,20 @@ func (l *Log) Mark(id [16]byte, kind Kind, payload []byte) error {
 	l.marks = append(l.marks, mark{rec})
 	l.wake()
 	return nil
+}
+
+// stored waits until a group is durable or, without Options.Sync, written.
+func (l *Log) stored(ctx context.Context, g *group) error {
+	if !l.sync {
+		if err := wait(ctx, g.written); err != nil {
+			return err
+		}
+		return g.writeErr
+	}
+	if err := wait(ctx, g.synced); err != nil {
+		return err
+	}
+	return g.syncErr
 }
 
 // Wait returns when there are durable records behind pos, when ctx ends, or with

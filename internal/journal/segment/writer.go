@@ -189,16 +189,7 @@ func (w *Writer) seal(ctx context.Context, meta []byte) error {
 		return err
 	}
 	w.handed = true
-	if !w.log.sync {
-		if err := wait(ctx, g.written); err != nil {
-			return err
-		}
-		return g.writeErr
-	}
-	if err := wait(ctx, g.synced); err != nil {
-		return err
-	}
-	return g.syncErr
+	return w.log.stored(ctx, g)
 }
 
 // Handed reports whether the entry was given to the disk, so that it may be found
