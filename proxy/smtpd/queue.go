@@ -81,7 +81,7 @@ func (q *Queue) ServeConn(ctx context.Context, c *proxy.Conn) {
 	s := &session{
 		srv: q.front, set: *q.front.settings.Load(), conn: c,
 		log: q.front.log.With("session", c.ID, "client", c.Client().Addr().String()),
-		in:  newInbound(c, preambleTimeout), out: newOutbound(c, writeTimeout),
+		in:  newInbound(c, q.front.timeouts.preamble), out: newOutbound(c, writeTimeout),
 	}
 	defer s.in.release()
 	q.front.metrics.sessions.Inc()

@@ -16,11 +16,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// timeouts bound what waits for the client; tests shorten them.
+type timeouts struct {
+	preamble time.Duration // from connect to login, in all
+	client   time.Duration // between two bytes of the client
+}
+
 // Time-outs. Those of RFC 5321, 4.5.3.2 are minima for patience with a peer; ours
 // towards the upstream are a little longer, so that a client gives up first.
 const (
-	preambleTimeout = 5 * time.Minute // from connect to login, in all
-	clientTimeout   = 5 * time.Minute // between two bytes of the client
+	preambleTimeout = 5 * time.Minute
+	clientTimeout   = 5 * time.Minute
 	verdictTimeout  = 11 * time.Minute
 	writeTimeout    = 5 * time.Minute
 	authTimeout     = time.Minute // for one step of the upstream's login
@@ -67,13 +73,14 @@ type Server struct {
 	settings atomic.Pointer[Settings]
 	metrics  *metrics
 	log      *slog.Logger
+	timeouts timeouts
 }
 
 var _ proxy.Handler = (*Server)(nil)
 
 // New returns a Server.
 func New(o Options) *Server {
-	s := &Server{opts: o, metrics: newMetrics(o.Registerer), log: o.Logger}
+	s := &Server{opts: o, metrics: newMetrics(o.Registerer), log: o.Logger, timeouts: timeouts{preambleTimeout, clientTimeout}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -90,7 +97,7 @@ func (srv *Server) ServeConn(ctx context.Context, c *proxy.Conn) {
 	s := &session{
 		srv: srv, set: *srv.settings.Load(), conn: c,
 		log: srv.log.With("session", c.ID, "client", c.Client().Addr().String()),
-		in:  newInbound(c, preambleTimeout),
+		in:  newInbound(c, srv.timeouts.preamble),
 		out: newOutbound(c, writeTimeout),
 	}
 	srv.metrics.sessions.Inc()

@@ -66,7 +66,7 @@ func (s *session) say(format string, args ...any) error {
 func (s *session) preamble(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.in.idle.expire)
 	defer stop()
-	deadline := time.Now().Add(preambleTimeout)
+	deadline := time.Now().Add(s.srv.timeouts.preamble)
 	if err := s.say("220 %s ESMTP", s.hostname()); err != nil {
 		return err
 	}

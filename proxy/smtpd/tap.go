@@ -73,7 +73,7 @@ type tap struct {
 func (s *session) tap(ctx context.Context) {
 	t := &tap{session: s, upOut: newOutbound(s.up, writeTimeout)}
 	t.changed = sync.NewCond(&t.mu)
-	s.in.idle.timeout = clientTimeout
+	s.in.idle.timeout = s.srv.timeouts.client
 	s.in.idle.revive()
 	stop := context.AfterFunc(ctx, t.leave)
 	defer stop()

@@ -43,6 +43,7 @@ type setup struct {
 	limits   config.Limits
 	failure  config.FailureMode
 	fs       segment.FS
+	patience time.Duration // with clients; zero means the usual
 }
 
 // The upstream's first connection is the gateway's own, to learn what it offers.
@@ -92,7 +93,9 @@ func newWorld(t *testing.T, change func(*setup), scripts ...string) *world {
 	if change != nil {
 		change(&s)
 	}
-	s.upstream.SMTP.Address = mailtest.Serve(t, nil, scripts...)
+	if s.upstream.SMTP.Address == "" {
+		s.upstream.SMTP.Address = mailtest.Serve(t, nil, scripts...)
+	}
 	w := &world{t: t, ca: mailtest.NewAuthority(t)}
 	w.open(s)
 	return w
@@ -122,6 +125,9 @@ func (w *world) open(s setup) {
 		Journal:  w.journal, Limiter: back, Failures: limit.NewFailures(back, max(s.limits.LoginPerMinute, 3)),
 		Hostname: "gw.example", Logger: log,
 	})
+	if s.patience > 0 {
+		w.server.SetTimeouts(s.patience, s.patience)
+	}
 	var h proxy.Handler = w.server
 	if s.listener.Mode == config.ModeQueue {
 		machines := smtpd.NewQueue(w.server)
