@@ -363,7 +363,7 @@ func crashCheckLedger(t *testing.T, g *gateway.Gateway, p *crashProvider, l *cra
 	t.Helper()
 	known, possible := 0, 0
 	for id, s := range l.sent {
-		told := s.code == 503 || s.code == 554
+		told := s.code >= 500
 		if told && len(p.got[id]) > 0 {
 			known++
 		}

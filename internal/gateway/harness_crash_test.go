@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -17,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,6 +30,8 @@ import (
 	"heliograph/internal/journal/segment"
 	"heliograph/internal/mailtest"
 	"heliograph/internal/store/storetest"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // crashVariable makes the test binary a gateway of its own that can be killed. It names the configuration.
@@ -288,7 +290,7 @@ func (p *crashProvider) serve(c net.Conn) {
 	in := bufio.NewReaderSize(c, 64<<10)
 	say := func(reply string) { _, _ = io.WriteString(c, reply+"\r\n") } // a peer that is gone shows at the next read
 	say("220 provider.example ESMTP")
-	recipients := 0
+	mail, recipients := false, 0
 	var chunks []byte
 	for {
 		line, err := in.ReadString('\n')
@@ -306,15 +308,18 @@ func (p *crashProvider) serve(c net.Conn) {
 			}
 			say("235 2.7.0 welcome")
 		case "MAIL", "RSET":
-			recipients, chunks = 0, nil
+			mail, recipients, chunks = words[0] == "MAIL", 0, nil
 			say("250 2.0.0 ok")
 		case "RCPT":
-			if strings.Contains(line, "nobody@") {
+			switch {
+			case !mail:
+				say("503 5.5.1 MAIL first")
+			case strings.Contains(line, "nobody@"):
 				say("550 5.1.1 no such user")
-				continue
+			default:
+				recipients++
+				say("250 2.1.5 ok")
 			}
-			recipients++
-			say("250 2.1.5 ok")
 		case "DATA":
 			if recipients == 0 {
 				say("554 5.5.1 no valid recipients")
@@ -325,6 +330,7 @@ func (p *crashProvider) serve(c net.Conn) {
 			if err != nil || !p.verdict(body, say) {
 				return
 			}
+			mail, recipients = false, 0
 		case "BDAT":
 			n, err := strconv.Atoi(words[1])
 			if err != nil {
@@ -393,128 +399,28 @@ func crashReadData(in *bufio.Reader) (body []byte, err error) {
 	}
 }
 
-func crashAuth(password string) string {
-	return base64.StdEncoding.EncodeToString([]byte("\x00" + crashUser + "\x00" + password))
-}
+const (
+	crashGaps  = "heliograph_journal_gap_total"
+	crashIndex = "heliograph_journal_index_failures_total"
+)
 
-// crashClient is a mail program.
-type crashClient struct {
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-// crashPatience is how long any one step may take.
-const crashPatience = 30 * time.Second
-
-// crashDial connects and logs in.
-func crashDial(addr string) (*crashClient, error) {
-	conn, err := net.DialTimeout("tcp", addr, crashPatience)
-	if err != nil {
-		return nil, err
+// crashMetric adds up the values of a metric whose labels, if any are given, have that value. What is away spoils its
+// own metrics only.
+func crashMetric(t *testing.T, g *gateway.Gateway, name string, label ...string) (sum float64) {
+	t.Helper()
+	families, err := g.Registry().Gather()
+	if len(families) == 0 {
+		t.Fatal(err)
 	}
-	c := &crashClient{conn, bufio.NewReader(conn)}
-	if _, err = c.reply(); err == nil {
-		_, err = c.command("EHLO me.example")
-	}
-	code := 0
-	if err == nil {
-		code, err = c.command("AUTH PLAIN " + crashAuth("secret"))
-	}
-	if err == nil && code != 235 {
-		err = fmt.Errorf("login answered with %d", code)
-	}
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-func (c *crashClient) write(b []byte) error {
-	_ = c.conn.SetDeadline(time.Now().Add(crashPatience))
-	_, err := c.conn.Write(b)
-	return err
-}
-
-// reply reads one reply of any number of lines.
-func (c *crashClient) reply() (code int, err error) {
-	_ = c.conn.SetDeadline(time.Now().Add(crashPatience))
-	for {
-		line, err := c.in.ReadString('\n')
-		if err != nil {
-			return 0, err
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
 		}
-		if len(line) < 5 {
-			return 0, fmt.Errorf("reply %q", line)
-		}
-		if line[3] == ' ' {
-			return strconv.Atoi(line[:3])
+		for _, m := range f.GetMetric() {
+			if len(label) == 0 || slices.ContainsFunc(m.GetLabel(), func(p *dto.LabelPair) bool { return p.GetValue() == label[0] }) {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
 		}
 	}
-}
-
-func (c *crashClient) command(line string) (code int, err error) {
-	if err := c.write([]byte(line + "\r\n")); err != nil {
-		return 0, err
-	}
-	return c.reply()
-}
-
-// replies reads n replies and returns the last one, or the first that ends the session.
-func (c *crashClient) replies(n int) (code int, err error) {
-	for range n {
-		if code, err = c.reply(); err != nil || code == 421 {
-			return code, err
-		}
-	}
-	return code, nil
-}
-
-// data sends a message with DATA and returns the reply to it. An error means that there was none.
-func (c *crashClient) data(id, to string) (code int, err error) {
-	if err := c.write(fmt.Appendf(nil, "MAIL FROM:<%s> BODY=8BITMIME\r\nRCPT TO:<%s>\r\nDATA\r\n", crashUser, to)); err != nil {
-		return 0, err
-	}
-	if code, err := c.replies(3); err != nil || code != 354 {
-		return code, err
-	}
-	body := bytes.ReplaceAll(crashMail(id), []byte("\r\n."), []byte("\r\n.."))
-	if err := c.write(append(body, ".\r\n"...)); err != nil {
-		return 0, err
-	}
-	return c.reply()
-}
-
-// bdat sends a message in chunks, all in one pipelined piece.
-func (c *crashClient) bdat(id, to string, chunks int) (code int, err error) {
-	out := fmt.Appendf(nil, "MAIL FROM:<%s> BODY=8BITMIME\r\nRCPT TO:<%s>\r\n", crashUser, to)
-	body := crashMail(id)
-	for i := range chunks {
-		n, last := len(body)/(chunks-i), ""
-		if i == chunks-1 {
-			last = " LAST"
-		}
-		out = append(fmt.Appendf(out, "BDAT %d%s\r\n", n, last), body[:n]...)
-		body = body[n:]
-	}
-	if err := c.write(out); err != nil {
-		return 0, err
-	}
-	return c.replies(2 + chunks)
-}
-
-func (c *crashClient) close() { _ = c.conn.Close() }
-
-// crashSend sends one message in a session of its own and returns the reply to it.
-func crashSend(addr, id string) (code int, err error) {
-	c, err := crashDial(addr)
-	if err != nil {
-		return 0, err
-	}
-	defer c.close()
-	if code, err = c.data(id, "customer@elsewhere.example"); err != nil {
-		return code, err
-	}
-	_, _ = c.command("QUIT") // after a deferral the connection may be closed already
-	return code, nil
+	return sum
 }
