@@ -74,8 +74,7 @@ func TestContext(t *testing.T) {
 	if lines[0] != "*" {
 		t.Fatal("the context is not closed first")
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{$p := .ImportPath}}{{range .GoFiles}}{{$p}}/{{.}} {{end}}{{range .EmbedFiles}}{{$p}}/{{.}} {{end}}{{end}}{{end}}`, "./cmd/heliograph")
-	cmd.Dir = ".."
+	cmd := goCommand(t, "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{$p := .ImportPath}}{{range .GoFiles}}{{$p}}/{{.}} {{end}}{{range .EmbedFiles}}{{$p}}/{{.}} {{end}}{{end}}{{end}}`, "./cmd/heliograph")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)

@@ -6,10 +6,13 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,15 +56,54 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// program builds heliograph as an image or a package has it.
-func program(t *testing.T, dir string) string {
+// goCommand is the go tool at the root of the project. Under sudo it runs as who called
+// that, lest its cache fill with files of root.
+func goCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	path := filepath.Join(dir, "heliograph")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=test", "-o", path, "./cmd/heliograph")
+	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if uid, gid, is := caller(t); is {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+	}
+	return cmd
+}
+
+// caller is the user that sudo serves, if there is one.
+func caller(t *testing.T) (uid, gid uint32, is bool) {
+	t.Helper()
+	if os.Geteuid() != 0 || os.Getenv("SUDO_UID") == "" {
+		return 0, 0, false
+	}
+	u, uerr := strconv.ParseUint(os.Getenv("SUDO_UID"), 10, 32)
+	g, gerr := strconv.ParseUint(os.Getenv("SUDO_GID"), 10, 32)
+	if err := errors.Join(uerr, gerr); err != nil {
+		t.Fatal(err)
+	}
+	return uint32(u), uint32(g), true
+}
+
+// program builds heliograph in dir, as an image or a package has it.
+func program(t *testing.T, dir string) string {
+	t.Helper()
+	work, err := os.MkdirTemp("", "heliograph-build-") // the caller may not enter t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	if uid, gid, is := caller(t); is {
+		if err := os.Chown(work, int(uid), int(gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built := filepath.Join(work, "heliograph")
+	out, err := goCommand(t, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=test", "-o", built, "./cmd/heliograph").CombinedOutput()
+	if err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
+	}
+	path := filepath.Join(dir, "heliograph")
+	if err := errors.Join(os.Rename(built, path), os.Chmod(path, 0o755)); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
