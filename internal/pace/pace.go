@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	sampleEvery = 100 * time.Millisecond
+	sampleEvery = 50 * time.Millisecond
 	// recent is how long after a message mail counts as passing.
 	recent = 300 * time.Millisecond
 	// enoughIdle is the share of the processors that must be idle for no one to be held back.
@@ -56,10 +56,15 @@ func (g *Governor) Close() {
 	g.tight.Store(false)
 }
 
-// Mail says that a message passes.
+// Mail says that a message passes. The first one after a pause may be the begin of a rush,
+// so background work steps back until the next look at the processors.
 func (g *Governor) Mail() {
-	if g != nil {
-		g.mail.Store(time.Now().UnixNano())
+	if g == nil {
+		return
+	}
+	now := time.Now().UnixNano()
+	if now-g.mail.Swap(now) > int64(recent) {
+		g.tight.Store(true)
 	}
 }
 
@@ -88,7 +93,7 @@ func (g *Governor) Do(ctx context.Context, longest time.Duration, f func()) erro
 	return nil
 }
 
-// watch decides ten times a second.
+// watch decides twenty times a second.
 func (g *Governor) watch(read func() (busy, total uint64, ok bool)) {
 	defer close(g.done)
 	tick := time.NewTicker(sampleEvery)
@@ -106,7 +111,10 @@ func (g *Governor) watch(read func() (busy, total uint64, ok bool)) {
 			continue
 		}
 		busy, total, ok := read()
-		if ok && lastTotal > 0 && total > lastTotal {
+		switch {
+		case !ok:
+			g.tight.Store(false)
+		case lastTotal > 0 && total > lastTotal:
 			idle := 1 - float64(busy-lastBusy)/float64(total-lastTotal)
 			g.tight.Store(idle < enoughIdle)
 		}
