@@ -125,7 +125,7 @@ func (w *diskWorld) heals() {
 func (w *diskWorld) check() {
 	w.t.Helper()
 	w.p.quiet(w.t)
-	crashSettled(w.t, w.g)
+	crashSettled(w.t, w.g, int64(len(w.kept)))
 	entries := crashEntries(w.t, w.g)
 	activities := crashActivities(w.t, w.g)
 	for id := range w.kept {
@@ -175,7 +175,7 @@ func TestDiskFull(t *testing.T) {
 		if !w.send(1000) {
 			t.Fatal("the journal keeps nothing")
 		}
-		crashSettled(t, g)
+		crashSettled(t, g, int64(len(w.kept)))
 
 		free := diskFill(t, dir)
 		for range 30 {
@@ -254,7 +254,7 @@ func diskErrors(t *testing.T, policy string, kind journaltest.Kind) {
 		if !w.send(1000) {
 			t.Fatal("the journal keeps nothing")
 		}
-		crashSettled(t, g) // so that no mark is on its way, which would meet the failure in the message's place
+		crashSettled(t, g, int64(len(w.kept))) // so that no mark is on its way, which would meet the failure in the message's place
 		before := segments()
 		mode.Store(failsOnce)
 		if w.send(size) {

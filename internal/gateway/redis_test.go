@@ -95,7 +95,7 @@ func TestRedisGoesAndComes(t *testing.T) {
 	redisAnswers(t, g, 1)
 	cancel()
 	wg.Wait()
-	crashSettled(t, g)
+	crashSettled(t, g, sent.Load())
 	entries := crashEntries(t, g)
 	for id, e := range entries {
 		if e.State != journal.StateConfirmed {
@@ -269,7 +269,7 @@ func TestPostgreSQLGoesAndComes(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
-		crashSettled(t, g)
+		crashSettled(t, g, int64(sent))
 		entries := crashEntries(t, g)
 		if len(entries) != sent {
 			t.Errorf("%d messages were sent, the journal has %d", sent, len(entries))
