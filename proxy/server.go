@@ -235,7 +235,7 @@ func (s *Server) accepted(l *listener, tcp *net.TCPConn) {
 		defer s.release(tcp)
 		defer s.count.leave()
 		defer s.recovered(l)
-		defer tcp.Close()
+		defer func() { _ = tcp.Close() }() // also when the handler has closed it
 		s.serve(l, tcp)
 	}()
 }

@@ -217,7 +217,7 @@ func message(size int) []byte {
 	fmt.Fprintf(&b, "Subject: Offer for the next quarter\r\nMessage-ID: <%s@bench.example.com>\r\n", idPlace)
 	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n")
 	const signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ,"
-	r := mathrand.New(mathrand.NewPCG(1, uint64(size))) //nolint:gosec // G404: text to send, not a secret
+	r := mathrand.New(mathrand.NewPCG(1, uint64(size)))
 	for left := size - b.Len() - len(".\r\n"); left > 0; left = size - b.Len() - len(".\r\n") {
 		for range min(76, max(0, left-2)) {
 			b.WriteByte(signs[r.IntN(len(signs))])

@@ -36,8 +36,14 @@ var layers = []struct {
 
 // never are imports that no layer allows: the two halves meet in the journal only.
 var never = []struct{ from, to string }{
-	{"proxy", "hooks"}, {"proxy", "crmclient"}, {"hooks", "proxy/smtpd"}, {"hooks/mirror", "proxy"}, {"crmclient", "hooks"}, {"crmclient", "proxy"},
-	{"hooks/rules", "crmclient"}, {"hooks/rules", "internal/journal"},
+	{"proxy", "hooks"},
+	{"proxy", "crmclient"},
+	{"hooks", "proxy/smtpd"},
+	{"hooks/mirror", "proxy"},
+	{"crmclient", "hooks"},
+	{"crmclient", "proxy"},
+	{"hooks/rules", "crmclient"},
+	{"hooks/rules", "internal/journal"},
 	{"config", ""},
 }
 

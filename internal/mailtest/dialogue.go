@@ -154,7 +154,7 @@ func (p *player) expectBytes(want []byte) error {
 	got := make([]byte, len(want))
 	n, err := io.ReadFull(p.br, got)
 	if !bytes.Equal(got[:n], want) || err != nil {
-		return fmt.Errorf("got %q and %v", got[:n], err)
+		return fmt.Errorf("got %q and %w", got[:n], err)
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package queue
 
 import (
-	"heliograph/internal/pace"
-
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"heliograph/internal/pace"
 
 	"heliograph/internal/store"
 )

@@ -94,7 +94,7 @@ func (r rendered) Open(name string) (fs.File, error) {
 	if err != nil || path.Ext(name) != ".sql" {
 		return f, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	var raw bytes.Buffer
 	if _, err := raw.ReadFrom(f); err != nil {
 		return nil, err

@@ -221,7 +221,7 @@ func (x *exchange) settle(ctx context.Context, reply upstream.Reply) error {
 		if s.account == "" {
 			s.account = "unknown" // a mechanism that hides its user, such as GSSAPI
 		}
-		s.srv.opts.Failures.Succeeded(ctx, ip, x.user)
+		x.count(s.srv.opts.Failures.Succeeded(ctx, ip, x.user))
 		s.srv.metrics.login("ok")
 		s.log = s.log.With("account", s.account, "upstream", s.target.Name())
 		s.log.Info("logged in", "mechanism", x.mech)
@@ -232,7 +232,7 @@ func (x *exchange) settle(ctx context.Context, reply upstream.Reply) error {
 	if reply.Code/100 == 5 && reply.Code != 501 && reply.Code != 504 { // syntax and mechanism are no guesses
 		outcome = "refused"
 		s.failures++
-		s.srv.opts.Failures.Failed(ctx, ip, x.user)
+		x.count(s.srv.opts.Failures.Failed(ctx, ip, x.user))
 	}
 	s.srv.metrics.login(outcome)
 	s.log.Info("login refused by the upstream", "mechanism", x.mech, "code", reply.Code)
@@ -246,4 +246,11 @@ func (x *exchange) settle(ctx context.Context, reply upstream.Reply) error {
 		return errors.New("login failed")
 	}
 	return nil
+}
+
+// count reports that the login guard could not count: the login stands all the same.
+func (x *exchange) count(err error) {
+	if err != nil {
+		x.s.log.Warn("login not counted", "err", err)
+	}
 }
