@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"heliograph/config"
 	"heliograph/crmclient/builtin"
+	"heliograph/crmclient/catalog"
 	"heliograph/internal/gateway"
 	"heliograph/internal/journal"
 	"heliograph/internal/mailtest"
@@ -380,4 +382,27 @@ func crashCheckLedger(t *testing.T, g *gateway.Gateway, p *crashProvider, l *cra
 	if n := len(rows); n < known || n > possible {
 		t.Errorf("the ledger has %d refused messages, want %d to %d", n, known, possible)
 	}
+}
+
+// TestFailedStartLeavesNothing lets a part fail after others were opened. Those must be closed again, so that a
+// second try on the same directory works.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := crashConfig(t, dir, newCrashProvider(t, nil).addr, "")
+	cfg, err := config.Load(file, catalog.Validate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := filepath.Join(dir, "data", "heliograph.db")
+	if err := os.MkdirAll(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := gateway.New(t.Context(), cfg, gateway.Options{}); err == nil || g != nil {
+		t.Fatalf("a directory in the place of the database gave %v, %v", g, err)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	crashGateway(t, file, nil, nil)
 }

@@ -72,9 +72,10 @@ func New(ctx context.Context, cfg *config.Config, o Options) (g *Gateway, err er
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	g = &Gateway{opts: o, log: o.Logger, cfg: cfg, registry: prometheus.NewRegistry()}
+	built := g // the result is nil after an error
 	defer func() {
 		if err != nil {
-			_ = g.closeAll(ctx)
+			_ = built.closeAll(ctx) // err says more
 		}
 	}()
 	g.registry.MustRegister(
