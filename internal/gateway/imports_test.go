@@ -19,7 +19,7 @@ var layers = []struct {
 	packages []string // path below the module; "/..." takes all below it
 	among    bool     // packages of this layer may import each other
 }{
-	{packages: []string{"cmd/..."}},
+	{packages: []string{"cmd/...", "deploy"}},
 	{packages: []string{"internal/demo", "internal/bench"}},
 	{packages: []string{"internal/gateway"}},
 	{packages: []string{"internal/console", "crmclient/catalog"}},
