@@ -9,10 +9,9 @@ import (
 )
 
 const (
-	// markDelay is how long a mark may wait for the company of a message.
-	markDelay = 50 * time.Millisecond
-	// backgroundDelay is when messages are synced that nobody waits for.
-	backgroundDelay = 100 * time.Millisecond
+	// lazyDelay is how long what nobody waits for may stay in memory without the company of a
+	// message: marks and, without Options.Sync, messages.
+	lazyDelay = 50 * time.Millisecond
 
 	// zeroAhead is how far zeros are written behind a group. Overwriting a block that was
 	// written before needs no commit of the file system's journal, which makes the next
@@ -63,8 +62,9 @@ func (a *appender) run() {
 			a.finish()
 			return
 		}
+		wait := a.waiting()
 		due := !a.syncBy.IsZero() && !time.Now().Before(a.syncBy)
-		if a.waiting() || due {
+		if wait || due {
 			a.turn(due)
 		}
 		if a.syncBy.IsZero() {
@@ -75,14 +75,16 @@ func (a *appender) run() {
 	}
 }
 
-// waiting reports whether records wait, and sees to it that marks do not wait too long.
+// waiting reports whether somebody waits for records to be written, or so many have come that
+// they should be. What nobody waits for is written when the lazy timer runs out.
 func (a *appender) waiting() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.marks) > 0 && a.down == nil {
-		a.needSyncWithin(markDelay)
+	if a.down == nil && a.lazyDue {
+		a.lazyDue = false
+		a.needSyncWithin(0)
 	}
-	return len(a.next.recs) > 0
+	return a.next.urgent || len(a.next.buf) >= groupBytes/4
 }
 
 func (a *appender) needSyncWithin(d time.Duration) {
@@ -104,10 +106,7 @@ func (a *appender) turn(must bool) {
 	}
 	a.unsynced = append(a.unsynced, marks...)
 	close(g.written)
-	if !must && !(g.waiters > 0 && a.Log.sync) {
-		if g.waiters > 0 {
-			a.needSyncWithin(backgroundDelay)
-		}
+	if !must && g.waiters == 0 {
 		close(g.synced) // nobody waits for it
 		a.spare = g.buf
 		return
@@ -229,7 +228,7 @@ func (a *appender) syncFile() error {
 // fail ends a group that did not reach the disk, and the segment with it.
 func (a *appender) fail(g *group, marks []mark, err error) {
 	a.failSegment(marks, err)
-	g.fail(err)
+	a.lose(g, err)
 	a.spare = g.buf
 }
 
@@ -273,7 +272,16 @@ func (a *appender) failSegment(marks []mark, err error) {
 	a.next = newGroup(nil)
 	a.mu.Unlock()
 	close(next.taken)
-	next.fail(err)
+	a.lose(next, err)
+}
+
+// lose fails everybody who waits for a group, and counts what nobody waits for.
+func (a *appender) lose(g *group, err error) {
+	g.fail(err)
+	if g.lazy > 0 {
+		a.metrics.failures.WithLabelValues(failLost).Add(float64(g.lazy))
+		a.log.Error("messages did not reach the journal", "messages", g.lazy, "err", err)
+	}
 }
 
 // closeFile ends the current segment at off.

@@ -50,15 +50,27 @@ const (
 // codec compresses and encrypts. It is used by many goroutines at once, and never
 // closed: it starts no goroutines, and a body may be read while the log closes.
 type codec struct {
-	keys *Keyring
-	enc  *zstd.Encoder
-	dec  *zstd.Decoder
+	keys  *Keyring
+	enc   *zstd.Encoder
+	quick *zstd.Encoder // for short pieces: finds repetitions, but builds no Huffman tables
+	dec   *zstd.Decoder
 }
+
+// quickBytes is the length below which Huffman tables cost a message more time than the
+// few hundred bytes they save are worth.
+const quickBytes = 16 << 10
 
 func newCodec(keys *Keyring) (*codec, error) {
 	// One encoder state per core: callers beyond that would only fight for the cores.
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
-		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(chunkBytes))
+	options := []zstd.EOption{
+		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(chunkBytes),
+	}
+	enc, err := zstd.NewWriter(nil, options...)
+	if err != nil {
+		return nil, err
+	}
+	quick, err := zstd.NewWriter(nil, append(options, zstd.WithNoEntropyCompression(true))...)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +79,7 @@ func newCodec(keys *Keyring) (*codec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &codec{keys: keys, enc: enc, dec: dec}, nil
+	return &codec{keys: keys, enc: enc, quick: quick, dec: dec}, nil
 }
 
 // dataKey is the key of one entry.
@@ -127,7 +139,11 @@ func (k *dataKey) open(sealed []byte, n int, r role) ([]byte, error) {
 func (c *codec) appendPiece(rec, plain []byte, k *dataKey, n int, r role, tryZstd bool) (_ []byte, shrunk bool) {
 	from := len(rec)
 	if tryZstd && len(plain) > 64 {
-		rec = c.enc.EncodeAll(plain, append(rec, storedZstd))
+		enc := c.enc
+		if len(plain) < quickBytes {
+			enc = c.quick
+		}
+		rec = enc.EncodeAll(plain, append(rec, storedZstd))
 		// Less than a 32nd saved is not worth the time to unpack it.
 		shrunk = len(rec)-from < len(plain)-len(plain)/32
 	}

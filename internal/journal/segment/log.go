@@ -61,15 +61,17 @@ type Log struct {
 	closeOnce sync.Once
 	closeErr  error
 
-	mu     sync.Mutex    // guards the fields below
-	next   *group        // gathers records
-	marks  []mark        // wait for the next group
-	down   error         // why appends fail at the moment
-	epoch  uint64        // number of segments that failed
-	spans  []span        // all segments in order; the appender writes to the last while it has a file
-	synced Position      // records before this are durable
-	moved  chan struct{} // closed and replaced when synced or spans change
-	closed bool
+	mu    sync.Mutex // guards the fields below
+	next  *group     // gathers records
+	marks []mark     // wait for the next group
+	// A timer runs for what nobody waits for; it has fired.
+	lazyArmed, lazyDue bool
+	down               error         // why appends fail at the moment
+	epoch              uint64        // number of segments that failed
+	spans              []span        // all segments in order; the appender writes to the last while it has a file
+	synced             Position      // records before this are durable
+	moved              chan struct{} // closed and replaced when synced or spans change
+	closed             bool
 }
 
 // span is what is known of one segment.
@@ -83,6 +85,8 @@ type group struct {
 	buf     []byte
 	recs    []int // where the records begin in buf
 	waiters int   // how many wait for synced
+	urgent  bool  // somebody waits for written or synced
+	lazy    int   // messages that nobody waits for
 
 	base     Location // of buf[0]; valid when written is closed without writeErr
 	writeErr error    // valid when written is closed
@@ -202,8 +206,17 @@ func (l *Log) refuse() error {
 	return nil
 }
 
+// haste says who waits for a record.
+type haste uint8
+
+const (
+	lazily  haste = iota // nobody
+	written              // somebody, until it is written
+	synced               // somebody, until it is durable
+)
+
 // add hands a finished record over to the next group. It waits while that is full.
-func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, sync bool) (g *group, offset int, err error) {
+func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, h haste) (g *group, offset int, err error) {
 	for {
 		l.mu.Lock()
 		if err = l.refuse(); err == nil && epoch != l.epoch {
@@ -216,11 +229,21 @@ func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, sync bool) (g *
 		g = l.next
 		if len(g.buf) == 0 || len(g.buf)+len(rec) <= groupBytes {
 			offset = g.add(rec)
-			if sync {
+			switch h {
+			case synced:
 				g.waiters++
+				g.urgent = true
+			case written:
+				g.urgent = true
+			case lazily:
+				g.lazy++
+				l.later()
 			}
+			wake := g.urgent || len(g.buf) >= groupBytes/4
 			l.mu.Unlock()
-			l.wake()
+			if wake {
+				l.wake()
+			}
 			return g, offset, nil
 		}
 		l.mu.Unlock()
@@ -258,7 +281,11 @@ func (l *Log) MarkNow(ctx context.Context, id [16]byte, kind Kind, payload []byt
 	var g *group
 	epoch, err := l.state()
 	if err == nil {
-		g, _, err = l.add(ctx, rec, epoch, true)
+		h := synced
+		if !l.sync {
+			h = written
+		}
+		g, _, err = l.add(ctx, rec, epoch, h)
 	}
 	if err == nil {
 		err = l.stored(ctx, g)
@@ -294,8 +321,23 @@ func (l *Log) queueMark(rec []byte) error {
 		return errors.New("too many marks wait for the disk")
 	}
 	l.marks = append(l.marks, mark{rec})
-	l.wake()
+	l.later()
 	return nil
+}
+
+// later sees to it that what nobody waits for is written and synced before long: one timer for
+// all that comes until it fires. It needs the mutex.
+func (l *Log) later() {
+	if l.lazyArmed {
+		return
+	}
+	l.lazyArmed = true
+	time.AfterFunc(lazyDelay, func() {
+		l.mu.Lock()
+		l.lazyArmed, l.lazyDue = false, true
+		l.mu.Unlock()
+		l.wake()
+	})
 }
 
 // stored waits until a group is durable or, without Options.Sync, written.

@@ -15,6 +15,7 @@ const (
 	failTimeout = "timeout" // a message waited too long for the disk
 	failMessage = "message" // a message was not stored, for any other reason
 	failMark    = "mark"    // a mark was dropped
+	failLost    = "lost"    // a message that nobody waited for did not reach the disk
 )
 
 type metrics struct {
@@ -56,7 +57,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "heliograph_journal_writable", Help: "1 while the journal can be written, else 0.",
 		}),
 	}
-	for _, kind := range []string{failCreate, failWrite, failSync, failTimeout, failMessage, failMark} {
+	for _, kind := range []string{failCreate, failWrite, failSync, failTimeout, failMessage, failMark, failLost} {
 		m.failures.WithLabelValues(kind)
 	}
 	if r != nil {

@@ -98,7 +98,7 @@ func (w *Writer) flush() error {
 	if err := w.await(ctx); err != nil {
 		return err
 	}
-	g, offset, err := w.log.add(ctx, rec, w.epoch, false)
+	g, offset, err := w.log.add(ctx, rec, w.epoch, written)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (w *Writer) await(ctx context.Context) error {
 }
 
 // Seal ends the entry: when it returns nil, the entry is on disk (with Options.Sync;
-// else it is written and synced soon). meta is stored encrypted beside the body. After
+// else it is in memory, to be written and synced soon). meta is stored encrypted beside the body. After
 // an error the entry may yet be found in the log if Handed says so. Seal waits at most
 // until ctx ends or for Options.Timeout.
 func (w *Writer) Seal(ctx context.Context, meta []byte) error {
@@ -184,11 +184,18 @@ func (w *Writer) seal(ctx context.Context, meta []byte) error {
 	rec = w.appendPiece(rec, len(w.chunks), roleLast)
 	endRecord(rec, KindEntry, w.id)
 
-	g, _, err := w.log.add(ctx, rec, w.epoch, true)
+	h := synced
+	if !w.log.sync {
+		h = lazily
+	}
+	g, _, err := w.log.add(ctx, rec, w.epoch, h)
 	if err != nil {
 		return err
 	}
 	w.handed = true
+	if h == lazily {
+		return nil
+	}
 	return w.log.stored(ctx, g)
 }
 
