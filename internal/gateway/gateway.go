@@ -166,7 +166,7 @@ func (g *Gateway) openDataDir(context.Context) error {
 }
 
 func (g *Gateway) openStore(ctx context.Context) error {
-	db, err := OpenStore(ctx, g.cfg, g.log, g.registry)
+	db, err := store.OpenLate(ctx, g.cfg.Store.URL.Reveal(), store.Options{Dir: g.cfg.DataDir, Logger: g.log, Registerer: g.registry})
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"heliograph/crmclient/builtin"
 	"heliograph/internal/journal"
 	"heliograph/internal/mailtest"
+	"heliograph/internal/store"
 )
 
 // TestReload changes targets and limits while a session is open, and refuses what needs a restart.
@@ -144,5 +148,46 @@ func TestConsole(t *testing.T) {
 				t.Errorf("%s shows %q", path, secret)
 			}
 		}
+	}
+}
+
+// TestStartsWithoutItsStore: a database that is away when the gateway starts costs no mail
+// and no copy of it; the index and the CRM catch up when it is back.
+func TestStartsWithoutItsStore(t *testing.T) {
+	t.Parallel()
+	p := mailtest.Postfix(t)
+	r := &running{t: t, certs: mailtest.TLS(t), file: filepath.Join(t.TempDir(), "config.yaml")}
+	cfg := r.load(upstreamTo(p) + listeners)
+	obstacle := filepath.Join(cfg.DataDir, "heliograph.db")
+	if err := os.MkdirAll(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.Gateway = r.build(cfg)
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	c := r.dial(p.Users[0])
+	to := []string{p.Users[1].Name, "c@elsewhere.example"}
+	if err := c.SendMail(p.Users[0].Name, to, bytes.NewReader(simple(p.Users[0].Name, "c@elsewhere.example", "early", "early@example.com"))); err != nil {
+		t.Fatal(err)
+	}
+	p.AwaitDeliveries(p.Users[1].Name, 1)
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if r.crm, err = builtin.New(r.Store(), builtin.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	mailtest.Eventually(t, 60*time.Second, func() error {
+		return r.Store().Write(t.Context(), func(context.Context, store.Querier) error { return nil })
+	})
+	if a := r.activities(1)[0]; a.Subject != "early" {
+		t.Errorf("activity %q", a.Subject)
 	}
 }

@@ -75,7 +75,7 @@ type Options struct {
 	MaxFields      int // of one header. Zero means 2000
 	MaxParts       int // in all. Zero means 1000
 	MaxDepth       int // of multiparts; deeper ones become attachments. Zero means 20
-	MaxText        int // decoded bytes of plain text and of HTML, each. Zero means 4 MiB
+	MaxText        int // decoded bytes of plain text and of HTML, each; the rest is cut and flagged. Zero means 1 MiB
 }
 
 func (o Options) withDefaults() Options {
@@ -88,7 +88,7 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxFields, 2000)
 	def(&o.MaxParts, 1000)
 	def(&o.MaxDepth, 20)
-	def(&o.MaxText, 4<<20)
+	def(&o.MaxText, 1<<20)
 	return o
 }
 

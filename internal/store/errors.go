@@ -75,6 +75,8 @@ func explain(err error) error {
 	var lite *sqlite.Error
 	var pg *pgconn.PgError
 	switch {
+	case errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_IOERR_SHMSIZE:
+		return fmt.Errorf("%w: %w", ErrDiskFull, err) // the index of the WAL could not be made longer
 	case errors.As(err, &lite):
 		switch lite.Code() & 0xff {
 		case sqlite3.SQLITE_FULL:

@@ -27,6 +27,9 @@ const (
 	sqliteReaders = 8
 )
 
+// errVersion says that program and database do not fit.
+var errVersion = errors.New("wrong version")
+
 // sqliteEngine is a SQLite file with one writing and several reading connections.
 type sqliteEngine struct {
 	writes   *sql.DB
@@ -56,7 +59,7 @@ func openSQLite(ctx context.Context, o Options, m *metrics) (_ engine, err error
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if versionLess(version, minSQLite) {
-		return nil, fmt.Errorf("this program was built with SQLite %s, which may lose data: build it with %s or later", version, minSQLite)
+		return nil, fmt.Errorf("%w: this program was built with SQLite %s, which may lose data: build it with %s or later", errVersion, version, minSQLite)
 	}
 	if err := migrateSQLite(ctx, e.writes, o.Logger); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

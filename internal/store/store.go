@@ -63,17 +63,15 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{metrics: newMetrics()}
+	db := &DB{metrics: newMetrics(), dialect: dialectOf(url)}
 	var err error
-	switch {
-	case url == "" || url == "sqlite":
-		db.dialect = SQLite
+	switch db.dialect {
+	case SQLite:
 		db.engine, err = openSQLite(ctx, o, db.metrics)
-	case strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://"):
-		db.dialect = Postgres
+	case Postgres:
 		db.engine, err = openPostgres(ctx, url, o, db.metrics)
 	default:
-		return nil, errors.New(`opening the store: the url is neither "sqlite" nor does it begin with postgres://`)
+		err = errURL
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -82,6 +80,19 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("opening the store: registering metrics: %w", err), db.close())
 	}
 	return db, nil
+}
+
+var errURL = errors.New(`the url is neither "sqlite" nor does it begin with postgres://`)
+
+// dialectOf tells the engine that an url is for; it is empty for none.
+func dialectOf(url string) Dialect {
+	switch {
+	case url == "" || url == "sqlite":
+		return SQLite
+	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
+		return Postgres
+	}
+	return ""
 }
 
 // Reader returns a pool of connections that can read but not write. What a finished
