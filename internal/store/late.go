@@ -124,4 +124,6 @@ func (c awayConnector) Driver() driver.Driver { return awayDriver(c) }
 type awayDriver struct{ cause error }
 
 // Open implements driver.Driver.
-func (d awayDriver) Open(string) (driver.Conn, error) { return awayConnector(d).Connect(context.Background()) }
+func (d awayDriver) Open(string) (driver.Conn, error) {
+	return awayConnector(d).Connect(context.Background())
+}

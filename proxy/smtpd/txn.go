@@ -84,12 +84,13 @@ func (t *tap) seal(txn *transaction) error {
 
 // gap decides, by policy, about a message whose copy could not be stored.
 func (t *tap) gap(txn *transaction, err error) error {
-	txn.entry.Discard("copy not stored: " + err.Error())
-	txn.entry = nil
+	why := "copy not stored: " + err.Error()
 	if t.set.OnFailure == config.FailureDefer {
+		txn.refuse(why) // the client is told that it was not sent
 		t.log.Error("message deferred, its copy could not be stored", "err", err)
 		return errNoCopy
 	}
+	txn.discard(why)
 	t.srv.opts.Journal.Gap(journal.GapReason(err))
 	t.log.Error("message passes without a copy", "err", err)
 	return nil
