@@ -92,7 +92,7 @@ func startBenchGateway(ctx context.Context, s bench.GatewaySpec) (bench.Gateway,
 	if err != nil {
 		return nil, err
 	}
-	gateway.KeepSmall() // as serve does
+	gateway.Tune() // as serve does
 	g, err := gateway.New(ctx, cfg, gateway.Options{Version: buildVersion(), Logger: gateway.NewLogger(cfg.Log, os.Stderr)})
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gateway.KeepSmall()
+	gateway.Tune()
 	log := gateway.NewLogger(cfg.Log, os.Stderr)
 	redis.SetLogger(redisLog{log})
 	for _, w := range cfg.Warnings() {
