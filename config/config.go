@@ -181,7 +181,7 @@ type SyncMode string
 // The sync modes of the journal.
 const (
 	SyncAlways     SyncMode = "always"     // before the final dot goes to the upstream
-	SyncBackground SyncMode = "background" // soon after; a power cut may cost the last moments
+	SyncBackground SyncMode = "background" // soon after; a crash or a power cut may cost the last moments
 )
 
 // Allowed lists the values.

@@ -119,7 +119,7 @@ func (v *validator) journal() {
 		v.bad("journal.segment_bytes", "is too small", "Write 1MiB or more.")
 	}
 	if j.Sync == SyncBackground {
-		v.warn("journal.sync", "with background, a power cut may cost the copies of the last moments")
+		v.warn("journal.sync", "with background, a crash or a power cut may cost the copies of the last moments")
 	}
 }
 

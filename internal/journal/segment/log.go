@@ -31,7 +31,8 @@ type Options struct {
 	FS           FS       // nil means OS
 	Keys         *Keyring // required
 	SegmentBytes int64    // zero means DefaultSegmentBytes
-	// Sync makes Seal wait for the disk. Without it a power cut may cost the last tenth of a second.
+	// Sync makes Seal wait for the disk. Without it Seal waits for nothing, and a crash may cost the
+	// last tenth of a second.
 	Sync bool
 	// Timeout bounds how long Write and Seal wait for the disk. Zero means 10 s.
 	Timeout    time.Duration
