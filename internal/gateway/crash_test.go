@@ -394,12 +394,12 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inTheWay := filepath.Join(dir, "data", "heliograph.db")
+	inTheWay := filepath.Join(dir, "data", "master.key")
 	if err := os.MkdirAll(inTheWay, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if g, err := gateway.New(t.Context(), cfg, gateway.Options{}); err == nil || g != nil {
-		t.Fatalf("a directory in the place of the database gave %v, %v", g, err)
+		t.Fatalf("a directory in the place of the key gave %v, %v", g, err)
 	}
 	if err := os.Remove(inTheWay); err != nil {
 		t.Fatal(err)
