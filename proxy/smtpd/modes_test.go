@@ -1,12 +1,15 @@
 package smtpd_test
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"heliograph/config"
 	"heliograph/internal/journal"
+	"heliograph/internal/mailtest"
 )
 
 func loopback() []netip.Prefix { return []netip.Prefix{prefix("127.0.0.0/8")} }
@@ -122,6 +125,43 @@ func TestRelay(t *testing.T) {
 		for _, e := range w.entries(journal.StateConfirmed, 2) {
 			if e.Kind != journal.KindRelay || e.ReversePath != "erp@example.com" {
 				t.Errorf("entry %+v", e.Envelope)
+			}
+		}
+	})
+	t.Run("a client certificate stands for a network", func(t *testing.T) {
+		t.Parallel()
+		message := `
+			C: MAIL FROM:<erp@example.com>
+			S: 250 ok
+			C: QUIT
+			S: 221 bye`
+		w := newWorld(t, func(s *setup) {
+			s.listener.Mode, s.listener.TLS, s.listener.ClientCAFile = config.ModeRelay, config.TLSImplicit, s.ca.File
+		}, learn, lines(upHello, message))
+		stranger := mailtest.NewAuthority(t)
+		for name, c := range map[string]struct {
+			certs []tls.Certificate
+			say   string
+		}{
+			"known":   {[]tls.Certificate{w.ca.Issue(time.Now().Add(time.Hour), "erp.example")}, message},
+			"missing": {nil, "C: MAIL FROM:<erp@example.com>\nS: 554 5.7.1 relay access denied\nC: QUIT\nS: 221 2.0.0 gw.example closing"},
+			"foreign": {[]tls.Certificate{stranger.Issue(time.Now().Add(time.Hour), "erp.example")}, ""},
+		} {
+			tc := &tls.Config{RootCAs: w.ca.Pool, ServerName: "gw.example"}
+			if len(c.certs) > 0 { // shown whether the server asks for this authority or not
+				tc.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c.certs[0], nil }
+			}
+			conn, err := tls.Dial("tcp", w.addr, tc)
+			must(t, err)
+			if c.say == "" { // TLS 1.3 tells at the first read
+				if _, err := conn.Read(make([]byte, 1)); err == nil {
+					t.Errorf("%s: the certificate was taken", name)
+				}
+				_ = conn.Close()
+				continue
+			}
+			if err := mailtest.Play(conn, mailtest.Client, nil, lines(hello, c.say)); err != nil {
+				t.Errorf("%s: %v", name, err)
 			}
 		}
 	})

@@ -38,6 +38,7 @@ type world struct {
 
 // setup is what a test may change of the world.
 type setup struct {
+	ca       *mailtest.Authority
 	listener config.Listener
 	upstream config.Upstream
 	limits   config.Limits
@@ -82,6 +83,7 @@ const (
 func newWorld(t *testing.T, change func(*setup), scripts ...string) *world {
 	t.Helper()
 	s := setup{
+		ca: mailtest.NewAuthority(t),
 		listener: config.Listener{
 			Protocol: "smtp", Address: "127.0.0.1:0", TLS: config.TLSNone, Mode: config.ModeProxy,
 			AllowPlaintextAuth: true, BareLF: config.BareLFNormalize, Hostname: "gw.example",
@@ -96,7 +98,7 @@ func newWorld(t *testing.T, change func(*setup), scripts ...string) *world {
 	if s.upstream.SMTP.Address == "" {
 		s.upstream.SMTP.Address = mailtest.Serve(t, nil, scripts...)
 	}
-	w := &world{t: t, ca: mailtest.NewAuthority(t)}
+	w := &world{t: t, ca: s.ca}
 	w.open(s)
 	return w
 }
