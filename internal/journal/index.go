@@ -54,8 +54,10 @@ func (j *Journal) runIndexer(ctx context.Context) {
 	}
 	for !ix.closing {
 		var end, ok bool
+		var begun int64
 		err := ix.pace.Do(ctx, longestBatch, func() {
 			var b *batch
+			begun = store.Micros(time.Now())
 			b, end = ix.read(ctx)
 			ok = ix.persist(ctx, "indexing the journal", func(ctx context.Context) error { return ix.write(ctx, b, end) })
 		})
@@ -64,6 +66,9 @@ func (j *Journal) runIndexer(ctx context.Context) {
 		}
 		if end {
 			j.behindSince.Store(0)
+			if j.sealed.Load() >= begun { // it may have come behind what was read
+				j.behindSince.CompareAndSwap(0, begun)
+			}
 			ix.wait(ctx)
 		}
 		if ctx.Err() != nil {

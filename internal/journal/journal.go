@@ -80,6 +80,7 @@ type Journal struct {
 	closed      chan struct{} // closed by Close, after the log
 	stop        context.CancelFunc
 	done        chan struct{} // closed when the indexer has ended
+	sealed      atomic.Int64  // Unix microseconds of the last Seal
 	behindSince atomic.Int64  // Unix microseconds since when the index is behind; 0 while it is not
 	closeOnce   sync.Once
 	closeErr    error

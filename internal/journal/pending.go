@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heliograph/internal/journal/segment"
+	"heliograph/internal/store"
 )
 
 // meta is what an entry record says of the message besides its body.
@@ -84,6 +85,9 @@ func (p *Pending) Seal(ctx context.Context, env *Envelope) error {
 		p.writer.Abort()
 		return fmt.Errorf("sealing entry %s: %w", p.id, err)
 	}
+	sealed := store.Micros(time.Now())
+	p.journal.sealed.Store(sealed)
+	p.journal.behindSince.CompareAndSwap(0, sealed)
 	return nil
 }
 
