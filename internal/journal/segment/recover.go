@@ -44,6 +44,9 @@ func (l *Log) recover() (*appender, error) {
 		}
 		l.spans = append(l.spans, span{s.seq, s.end})
 		l.synced = Position{s.seq, s.end}
+		// One that stands between others stays: nothing but its header tells where the one
+		// before it ends.
+		empty = nil
 	}
 	l.metrics.segments.Set(float64(len(l.spans)))
 	if err := a.create(); err != nil {
@@ -54,7 +57,7 @@ func (l *Log) recover() (*appender, error) {
 		a.failSegment(nil, err)
 		return a, nil
 	}
-	// Only now: an empty segment may have stated where the one before it ends.
+	// Only now, since the new segment states where the last one with records ends.
 	for _, s := range empty {
 		if err := l.fs.Remove(filePath(l.dir, s.seq)); err != nil {
 			l.log.Warn("removing an empty journal segment", "segment", fileName(s.seq), "err", err)
