@@ -21,9 +21,13 @@ var errCancelled = errors.New("login cancelled")
 // The account is taken from what the client says first, which chooses the upstream;
 // from there on both sides' lines pass unread. A refusal by the upstream is answered
 // and is no error.
-func (s *session) auth(ctx context.Context, mech, initial string, n int) error {
-	command := string(s.in.buffered()[:n])
+func (s *session) auth(ctx context.Context, n int) error {
+	command := bytes.Clone(s.in.buffered()[:n])
 	s.in.wipe(n)
+	defer clear(command)
+	_, args, _ := bytes.Cut(bytes.TrimRight(command, "\r\n \t"), []byte{' '})
+	name, initial, _ := bytes.Cut(bytes.TrimSpace(args), []byte{' '})
+	mech, initial := strings.ToUpper(string(name)), bytes.TrimSpace(initial)
 	switch {
 	case s.relay():
 		return s.say("503 5.5.1 AUTH is not used on this listener")
@@ -36,8 +40,8 @@ func (s *session) auth(ctx context.Context, mech, initial string, n int) error {
 	case strings.HasSuffix(mech, "-PLUS"): // bound to a TLS channel that ends here
 		return s.say("504 5.5.4 channel binding is not possible through this gateway")
 	}
-	x := &exchange{s: s, mech: mech, command: command, hasInitial: initial != ""}
-	if initial != "" {
+	x := &exchange{s: s, mech: mech, command: command}
+	if len(initial) > 0 {
 		x.learn(initial)
 	} else if prompt, first := clientFirst(mech); first {
 		if err := x.prompt(prompt); err != nil {
@@ -64,23 +68,23 @@ func clientFirst(mech string) (prompt string, ok bool) {
 
 // exchange is one login under way.
 type exchange struct {
-	s          *session
-	mech       string
-	command    string // the AUTH line as it came
-	hasInitial bool
-	first      []byte // the client's first response, with CRLF, when it was asked for
-	user       string // login name, as sent
-	account    string // whose mailbox it is
+	s       *session
+	mech    string
+	command []byte // the AUTH line as it came
+	first   []byte // the client's first response, with CRLF, when it was asked for
+	user    string // login name, as sent
+	account string // whose mailbox it is
 }
 
 // learn takes the user from a response in base64.
-func (x *exchange) learn(response string) {
-	b, err := base64.StdEncoding.DecodeString(response)
+func (x *exchange) learn(response []byte) {
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(response)))
+	defer clear(b)
+	n, err := base64.StdEncoding.Decode(b, response)
 	if err != nil {
 		return // the upstream will say so
 	}
-	defer clear(b)
-	if authz, authc, ok := upstream.Username(x.mech, b); ok {
+	if authz, authc, ok := upstream.Username(x.mech, b[:n]); ok {
 		x.user, x.account = authc, authz
 		if x.account == "" {
 			x.account = authc
@@ -99,8 +103,8 @@ func (x *exchange) prompt(challenge string) error {
 	}
 	x.first = append([]byte(nil), l...)
 	x.s.in.wipe(len(l))
-	text := strings.TrimRight(string(x.first), "\r\n")
-	if text == "*" {
+	text := bytes.TrimRight(x.first, "\r\n")
+	if string(text) == "*" {
 		return errCancelled
 	}
 	x.learn(text)
@@ -179,8 +183,7 @@ func (x *exchange) relay() (upstream.Reply, error) {
 		}
 		return upstream.ReadReply(s.upIn)
 	}
-	reply, err := ask([]byte(x.command))
-	x.command = ""
+	reply, err := ask(x.command)
 	if err != nil {
 		return reply, err
 	}
@@ -200,8 +203,10 @@ func (x *exchange) relay() (upstream.Reply, error) {
 		if err != nil {
 			return reply, err
 		}
-		if x.user == "" {
-			x.learn(strings.TrimRight(string(l), "\r\n"))
+		// Where the client spoke first, what comes now is its password, whether its name could
+		// be read or not.
+		if _, first := clientFirst(x.mech); x.user == "" && !first {
+			x.learn(bytes.TrimRight(l, "\r\n"))
 		}
 		reply, err = ask(l)
 		s.in.wipe(len(l))

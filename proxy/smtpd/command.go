@@ -10,7 +10,7 @@ import (
 // the line itself goes on as it came.
 type command struct {
 	verb string // upper case, from a closed set or "" for verbs we do not know
-	args string // what follows the verb, trimmed
+	args string // what follows the verb, trimmed; not of AUTH
 }
 
 // verbs is the closed set of commands that mean something to the tap, and of labels.
@@ -33,6 +33,9 @@ func parseCommand(l []byte) (c command, refused bool) {
 	var up [10]byte
 	if len(verb) <= len(up) {
 		name := string(bytes.ToUpper(append(up[:0], verb...)))
+		if name == "AUTH" { // its arguments may be a password: no copy that cannot be wiped
+			return command{verb: name}, false
+		}
 		if verbs[name] {
 			return command{verb: name, args: string(bytes.TrimSpace(args))}, false
 		}

@@ -406,6 +406,19 @@ func TestLoginsAreRelayed(t *testing.T) {
 			S: 334 more
 			C: def
 			S: 235 ok`, account: "unknown"},
+		"LOGIN with a name that cannot be read": {client: `
+			C: AUTH LOGIN
+			S: 334 VXNlcm5hbWU6
+			C: dQFi
+			S: 334 UGFzc3dvcmQ6
+			C: c2VjcmV0
+			S: 235 ok`, upstream: `
+			C: AUTH LOGIN
+			S: 334 VXNlcm5hbWU6
+			C: dQFi
+			S: 334 UGFzc3dvcmQ6
+			C: c2VjcmV0
+			S: 235 ok`, account: "unknown"}, // above all not the password
 		"second try": {client: `
 			C: AUTH PLAIN AHVAZXhhbXBsZS5jb20AYmFk
 			S: 535 5.7.8 wrong, says the provider

@@ -122,8 +122,7 @@ func (s *session) preambleCommand(ctx context.Context, l []byte) error {
 	c, _ := parseCommand(l)
 	s.srv.metrics.command(c.verb)
 	if c.verb == "AUTH" {
-		mech, initial, _ := strings.Cut(c.args, " ")
-		return s.auth(ctx, strings.ToUpper(mech), strings.TrimSpace(initial), len(l))
+		return s.auth(ctx, len(l))
 	}
 	if c.verb == "MAIL" && s.relay() {
 		// The line stays buffered: it is the first that the tap passes on.
