@@ -3,8 +3,10 @@ package smtpd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,8 +81,16 @@ func (s *session) tap(ctx context.Context) {
 	defer stop()
 
 	done := make(chan struct{})
+	var crash any // of the other goroutine; the server recovers from it in this one
 	go func() {
 		defer close(done)
+		defer func() {
+			if v := recover(); v != nil {
+				crash = fmt.Errorf("panic while reading the upstream: %v\n%s", v, debug.Stack())
+				t.lose()
+				_ = t.conn.Close()
+			}
+		}()
 		t.fromUpstream()
 	}()
 	err := t.fromClient()
@@ -89,6 +99,9 @@ func (s *session) tap(ctx context.Context) {
 		t.drop()
 	}
 	<-done
+	if crash != nil {
+		panic(crash)
+	}
 	if t.recycled.Load() {
 		_ = t.up.SetDeadline(time.Time{}) // a connection that fails is found out by the pool
 		t.target.Release(t.up)
@@ -233,17 +246,7 @@ func (t *tap) abandon(why string) {
 // fromUpstream passes replies to the client until the upstream closes.
 func (t *tap) fromUpstream() {
 	err := t.replies()
-	t.mu.Lock()
-	t.gone = true
-	owing := len(t.queue) > 0
-	for _, e := range t.queue {
-		if e.kind == expectVerdict {
-			e.txn.leave() // its fate is unknown
-		}
-	}
-	t.queue = nil
-	t.changed.Broadcast()
-	t.mu.Unlock()
+	owing := t.lose()
 	if t.dropped.Load() || t.recycled.Load() {
 		return
 	}
@@ -253,6 +256,22 @@ func (t *tap) fromUpstream() {
 		t.answer("421 4.4.2 %s the connection to the mail server was lost, try again (session %s)", t.hostname(), t.conn.ID)
 	}
 	_ = t.conn.Close() // the upstream has closed, so do we
+}
+
+// lose notes that nothing more comes from the upstream, and says whether it owed something.
+func (t *tap) lose() (owing bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gone = true
+	owing = len(t.queue) > 0
+	for _, e := range t.queue {
+		if e.kind == expectVerdict {
+			e.txn.leave() // its fate is unknown
+		}
+	}
+	t.queue = nil
+	t.changed.Broadcast()
+	return owing
 }
 
 // replies reads until the connection ends.

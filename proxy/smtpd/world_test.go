@@ -44,6 +44,7 @@ type setup struct {
 	limits   config.Limits
 	failure  config.FailureMode
 	fs       segment.FS
+	handler  slog.Handler  // of the front's log; nil is the test's own
 	patience time.Duration // with clients; zero means the usual
 }
 
@@ -122,10 +123,14 @@ func (w *world) open(s setup) {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
+	front := log
+	if s.handler != nil {
+		front = slog.New(s.handler)
+	}
 	w.server = smtpd.New(smtpd.Options{
 		Settings: smtpd.Settings{Router: router, Limits: s.limits, OnFailure: s.failure},
 		Journal:  w.journal, Limiter: back, Failures: limit.NewFailures(back, max(s.limits.LoginPerMinute, 3)),
-		Hostname: "gw.example", Logger: log,
+		Hostname: "gw.example", Logger: front,
 	})
 	if s.patience > 0 {
 		w.server.SetTimeouts(s.patience, s.patience)
