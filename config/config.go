@@ -14,6 +14,8 @@ type Config struct {
 	Redis     *Redis     `yaml:"redis"` // nil: limits and claims live in this process
 	Store     Store      `yaml:"store"`
 	Journal   Journal    `yaml:"journal"`
+	Capture   Capture    `yaml:"capture"`
+	Customers Customers  `yaml:"customers"`
 	Mirror    Mirror     `yaml:"mirror"`
 	Outbox    Outbox     `yaml:"outbox"`
 	Limits    Limits     `yaml:"limits"`
@@ -75,17 +77,18 @@ type ForwardMode string
 const (
 	ForwardNone    ForwardMode = "none"
 	ForwardXCLIENT ForwardMode = "xclient" // Postfix XCLIENT, SMTP only
+	ForwardID      ForwardMode = "id"      // ID with x-originating-ip as Dovecot's login_trusted_networks takes it, IMAP only
 	ForwardPROXY   ForwardMode = "proxy"   // PROXY protocol version 2
 )
 
 // Allowed lists the values.
 func (ForwardMode) Allowed() []string {
-	return []string{string(ForwardNone), string(ForwardXCLIENT), string(ForwardPROXY)}
+	return []string{string(ForwardNone), string(ForwardXCLIENT), string(ForwardID), string(ForwardPROXY)}
 }
 
 // Listener is one address that the gateway accepts connections on.
 type Listener struct {
-	Protocol string       `yaml:"protocol"` // smtp
+	Protocol string       `yaml:"protocol"` // ProtocolSMTP or ProtocolIMAP
 	Address  string       `yaml:"address"`  // host:port; an empty host means all addresses
 	TLS      TLSMode      `yaml:"tls"`
 	Mode     ListenerMode `yaml:"mode"`
@@ -99,25 +102,32 @@ type Listener struct {
 	// User and Password are the fixed identity of a relay or queue listener at the upstream.
 	User     string `yaml:"user"`
 	Password Secret `yaml:"password"`
-	// AllowPlaintextAuth offers AUTH before TLS. For tests and loopback only.
+	// AllowPlaintextAuth offers logins before TLS. For tests and loopback only.
 	AllowPlaintextAuth bool       `yaml:"allow_plaintext_auth"`
 	BareLF             BareLFMode `yaml:"bare_lf"`
 	Hostname           string     `yaml:"hostname"` // in the greeting; empty means the machine's name
 }
 
+// The protocols of listeners.
+const (
+	ProtocolSMTP = "smtp"
+	ProtocolIMAP = "imap"
+)
+
 // ListenerMode says whose mail a listener takes.
 type ListenerMode string
 
-// The modes of a listener.
+// The modes of a listener. SMTP has proxy, relay and queue; IMAP has proxy and customers.
 const (
-	ModeProxy ListenerMode = "proxy" // people's mail: their own login, cut-through
-	ModeRelay ListenerMode = "relay" // machines' mail: fixed identity, cut-through
-	ModeQueue ListenerMode = "queue" // machines' mail: accepted durably, delivered by the outbox
+	ModeProxy     ListenerMode = "proxy"     // people's mail: their own login, cut-through
+	ModeRelay     ListenerMode = "relay"     // machines' mail: fixed identity, cut-through
+	ModeQueue     ListenerMode = "queue"     // machines' mail: accepted durably, delivered by the outbox
+	ModeCustomers ListenerMode = "customers" // a read-only mailbox for each customer, from the store
 )
 
 // Allowed lists the values.
 func (ListenerMode) Allowed() []string {
-	return []string{string(ModeProxy), string(ModeRelay), string(ModeQueue)}
+	return []string{string(ModeProxy), string(ModeRelay), string(ModeQueue), string(ModeCustomers)}
 }
 
 // BareLFMode says what becomes of a bare LF inside DATA (RFC 5321, 2.3.8).

@@ -15,7 +15,13 @@ func defaults() *Config {
 			UnconfirmedAfter: Duration(15 * time.Minute),
 			SegmentBytes:     256 << 20,
 		},
-		Mirror: Mirror{Internal: InternalExclude, Unmatched: UnmatchedCreate, Workers: 4, MaxAttempts: 20},
+		Capture: Capture{
+			Policy:     CaptureSeen,
+			Folders:    Folders{Exclude: []string{`\Drafts`, `\Junk`, `\Trash`}},
+			ChunkBytes: 256 << 10,
+		},
+		Customers: Customers{Scope: ScopeOwn},
+		Mirror:    Mirror{Internal: InternalExclude, Unmatched: UnmatchedCreate, Workers: 4, MaxAttempts: 20},
 		Outbox: Outbox{
 			Workers:  8,
 			ExpireIn: Duration(5 * 24 * time.Hour), // RFC 5321, 4.5.4.1: at least 4 to 5 days

@@ -23,6 +23,9 @@ type Preset struct {
 	OAuthOnly bool
 	// MaxConnections per user; zero means not known.
 	MaxConnections int
+	// FetchBytesPerDay is how many bytes a user may download by IMAP in a day
+	// before the provider locks the account; zero means not known.
+	FetchBytesPerDay Bytes
 	// Hint tells the operator what must be set at the provider, in one sentence.
 	Hint string
 }
@@ -47,6 +50,9 @@ func (u *Upstream) Preset() (Preset, bool) { return LookupPreset(u.Provider) }
 
 func implicit(address string) Endpoint { return Endpoint{Address: address, TLS: TLSImplicit} }
 func starttls(address string) Endpoint { return Endpoint{Address: address, TLS: TLSStartTLS} }
+
+// googleFetchPerDay is Google's published IMAP download limit of 2,500 MB a day.
+const googleFetchPerDay Bytes = 2500e6
 
 const (
 	hintCode     = "Switch on IMAP/SMTP in the web mail and use the authorization code (授权码) as password."
@@ -122,12 +128,12 @@ func chinesePresets() []Preset {
 func worldPresets() []Preset {
 	list := []Preset{
 		{
-			Name: "gmail", Domains: []string{"gmail.com", "googlemail.com"}, StoresSent: true, MaxConnections: 15,
+			Name: "gmail", Domains: []string{"gmail.com", "googlemail.com"}, StoresSent: true, MaxConnections: 15, FetchBytesPerDay: googleFetchPerDay,
 			SMTP: implicit("smtp.gmail.com:465"), IMAP: implicit("imap.gmail.com:993"),
 			Hint: "Use OAuth2, or an app password (it needs 2-step verification).",
 		},
 		{
-			Name: "workspace", StoresSent: true, MaxConnections: 15,
+			Name: "workspace", StoresSent: true, MaxConnections: 15, FetchBytesPerDay: googleFetchPerDay,
 			SMTP: implicit("smtp.gmail.com:465"), IMAP: implicit("imap.gmail.com:993"), Hint: hintOAuth,
 		},
 		{
