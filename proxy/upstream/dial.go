@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,6 +26,8 @@ type Client struct {
 	Login string
 	Proto string // ESMTP or SMTP; empty is ESMTP
 	TLS   bool   // the client's connection is encrypted
+	// Session names the session in the server's log, where forward_client is id.
+	Session string
 }
 
 // session is a connection on its way up. Its buffer is the only one on it.
@@ -33,6 +36,61 @@ type session struct {
 	e    *endpoint
 	conn net.Conn
 	br   *bufio.Reader
+}
+
+// dial brings a connection of an endpoint to where open leaves it. The endpoint's
+// time-out bounds it all; afterwards the connection has no deadline. Where the
+// error is not nil, the connection is closed.
+func (u *Upstream) dial(ctx context.Context, e *endpoint, c Client, open func(context.Context, *session) error) error {
+	start := u.router.now()
+	err := u.tryDial(ctx, e, c, open)
+	u.metrics.dialled(u.cfg.Name, e.protocol, u.router.now().Sub(start), err)
+	return err
+}
+
+func (u *Upstream) tryDial(ctx context.Context, e *endpoint, c Client, open func(context.Context, *session) error) error {
+	if e.cfg.Address == "" {
+		return u.fail(e, ClassDNS, errNoAddress)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, e.timeout, errTimeout)
+	defer cancel()
+	s, err := u.connect(ctx, e, c)
+	if err != nil {
+		return err
+	}
+	done := guard(ctx, s.conn)
+	err = open(ctx, s)
+	if err == nil {
+		if late := done(); late != nil {
+			err = u.broken(ctx, e, "open", late)
+		}
+	} else {
+		_ = done() // the connection ends here anyway
+	}
+	if err != nil {
+		_ = s.conn.Close()
+	}
+	return err
+}
+
+// buffered returns a copy of the bytes that the server sent unasked, nil if none.
+func (s *session) buffered() []byte {
+	n := s.br.Buffered()
+	if n == 0 {
+		return nil
+	}
+	unasked, _ := s.br.Peek(n)
+	return bytes.Clone(unasked)
+}
+
+// tlsState returns the state of the encryption of a connection, nil for a plain one.
+func tlsState(conn net.Conn) *tls.ConnectionState {
+	encrypted, ok := conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := encrypted.ConnectionState()
+	return &state
 }
 
 // connect dials an endpoint and gets as far as the protocol's first byte: TCP
@@ -127,3 +185,7 @@ func guard(ctx context.Context, conn net.Conn) (done func() error) {
 		return conn.SetDeadline(time.Time{})
 	}
 }
+
+// plainAddr writes an address as servers know it: without the form of IPv4 in
+// IPv6, and without a zone, which means something on one machine only.
+func plainAddr(addr netip.Addr) string { return addr.Unmap().WithZone("").String() }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -21,10 +22,10 @@ const (
 	ClassRefused  Class = "refused"  // nobody listens, or no way there
 	ClassTimeout  Class = "timeout"  // no answer in time
 	ClassTLS      Class = "tls"      // no encryption, or not with whom we expect
-	ClassGreeting Class = "greeting" // 5xx instead of a greeting, or to EHLO
-	ClassBusy     Class = "busy"     // 4xx instead of a greeting, or to EHLO
+	ClassGreeting Class = "greeting" // 5xx or BYE instead of a greeting, or to EHLO
+	ClassBusy     Class = "busy"     // 4xx instead of a greeting, or to EHLO; a BYE that another time may spare
 	ClassAuth     Class = "auth"     // our fixed identity was refused, or cannot be shown
-	ClassProtocol Class = "protocol" // bytes that are not SMTP
+	ClassProtocol Class = "protocol" // bytes that are not SMTP or IMAP
 	ClassNetwork  Class = "network"  // the connection broke
 	// ClassCancelled is no fault of the upstream: nobody waits for it any more.
 	ClassCancelled Class = "cancelled"
@@ -33,12 +34,16 @@ const (
 // Error is why an upstream could not be used.
 type Error struct {
 	Upstream string
+	Service  string // smtp or imap
 	Address  string
 	Class    Class
 	// Reply is what the upstream said, where it said anything that fits: it may
 	// go to the client word for word. Nil otherwise.
 	Reply *Reply
-	Err   error
+	// Bye is the BYE with which an IMAP server turned us away, without "* " and
+	// line end: it may go to the client word for word. Nil otherwise.
+	Bye []byte
+	Err error
 }
 
 // ErrNoUpstream is wrapped by the error of Route when no upstream is
@@ -51,6 +56,7 @@ var (
 	errInjection  = errors.New("bytes behind the reply to STARTTLS")
 	errPlaintext  = errors.New("refusing to send a password without TLS")
 	errMechanism  = errors.New("the server offers neither AUTH PLAIN nor AUTH LOGIN")
+	errPreauth    = errors.New("the server says PREAUTH: a session without a login")
 	errNoAddress  = errors.New("no address is configured for this service")
 	errTimeout    = errors.New("the upstream did not answer in time")
 )
@@ -85,7 +91,7 @@ func (e *Error) Remedy() string {
 	case ClassRefused:
 		return "check host and port, that the server runs, and that no firewall between rejects the connection"
 	case ClassTimeout:
-		return "a firewall may drop the packets, or the port speaks TLS from the first byte: then write tls: implicit (usual for 465)"
+		return "a firewall may drop the packets, or the port speaks TLS from the first byte: then write tls: implicit (usual for 465 and 993)"
 	case ClassGreeting:
 		return "the server does not want this machine as a client: allow its address there, and see the server's log"
 	case ClassBusy:
@@ -93,7 +99,10 @@ func (e *Error) Remedy() string {
 	case ClassAuth:
 		return e.remedyAuth()
 	case ClassProtocol:
-		return "this is not an SMTP server, or one that speaks TLS from the first byte: check the port and tls"
+		if errors.Is(e.Err, errPreauth) {
+			return "the server takes this machine for a user: take that out there, so that everybody logs in"
+		}
+		return fmt.Sprintf("this is not an %s server, or one that speaks TLS from the first byte: check the port and tls", strings.ToUpper(e.Service))
 	default:
 		return "the connection broke: see the server's log and the network between"
 	}
@@ -120,6 +129,8 @@ func (e *Error) remedyTLS() string {
 	switch {
 	case errors.Is(e.Err, errNoSTARTTLS):
 		return "enable STARTTLS on the server or use its port with tls: implicit; if it has it, something between strips it, which is an attack"
+	case errors.Is(e.Err, errPreauth):
+		return "something between keeps us from encrypting, which is an attack, or the server takes this machine for a user: use its port with tls: implicit"
 	case errors.Is(e.Err, errInjection):
 		return "something between injects plain text before TLS begins: do not use this way to the server until it is found"
 	case errors.As(e.Err, &unknown):
@@ -131,7 +142,7 @@ func (e *Error) remedyTLS() string {
 	case errors.As(e.Err, &invalid):
 		return "the certificate must not be used this way: issue a proper server certificate"
 	case errors.As(e.Err, &header):
-		return "this port does not speak TLS from the first byte: write tls: starttls (usual for 587)"
+		return "this port does not speak TLS from the first byte: write tls: starttls (usual for 587 and 143)"
 	default:
 		return "the server and we have no TLS version or cipher in common, or it wants a client certificate: see its log"
 	}

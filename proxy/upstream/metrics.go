@@ -25,7 +25,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "heliograph_upstream_dials_total", Help: "Connections opened to upstreams, by outcome: ok or the class of the error.",
 		}, []string{"upstream", "protocol", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "heliograph_upstream_dial_seconds", Help: "Time from connect to the end of EHLO.",
+			Name: "heliograph_upstream_dial_seconds", Help: "Time from connect to where a login may begin.",
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"upstream", "protocol"}),
 		tls: prometheus.NewCounterVec(prometheus.CounterOpts{

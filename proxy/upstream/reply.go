@@ -18,7 +18,7 @@ const (
 
 // ErrReply is wrapped by the errors of ReadReply that come from the bytes and
 // not from the connection: after one, the dialogue is out of step for good.
-var ErrReply = errors.New("malformed SMTP reply")
+var ErrReply = errors.New("malformed reply")
 
 // Reply is one SMTP reply, of one or more lines (RFC 5321, 4.2).
 type Reply struct {

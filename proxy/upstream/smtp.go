@@ -26,14 +26,7 @@ type SMTPConn struct {
 
 // TLSState returns the state of the encryption towards the upstream, nil for a
 // plain connection.
-func (c *SMTPConn) TLSState() *tls.ConnectionState {
-	encrypted, ok := c.Conn.(*tls.Conn)
-	if !ok {
-		return nil
-	}
-	state := encrypted.ConnectionState()
-	return &state
-}
+func (c *SMTPConn) TLSState() *tls.ConnectionState { return tlsState(c.Conn) }
 
 // maxHelo bounds the name that a client may give for EHLO: the longest domain
 // is 255 octets (RFC 5321, 4.5.3.1.2).
@@ -43,33 +36,12 @@ const maxHelo = 255
 // begin. Errors are of type *Error. The time-out of the upstream's section
 // bounds it all; on the connection that is returned there is no deadline.
 func (u *Upstream) DialSMTP(ctx context.Context, c Client) (*SMTPConn, error) {
-	start := u.router.now()
-	conn, err := u.dialSMTP(ctx, c)
-	u.metrics.dialled(u.cfg.Name, "smtp", u.router.now().Sub(start), err)
-	return conn, err
-}
-
-func (u *Upstream) dialSMTP(ctx context.Context, c Client) (*SMTPConn, error) {
-	if u.smtp.cfg.Address == "" {
-		return nil, u.fail(&u.smtp, ClassDNS, errNoAddress)
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, u.smtp.timeout, errTimeout)
-	defer cancel()
-	s, err := u.connect(ctx, &u.smtp, c)
+	var conn *SMTPConn
+	err := u.dial(ctx, &u.smtp, c, func(ctx context.Context, s *session) (err error) {
+		conn, err = s.open(ctx, c)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	done := guard(ctx, s.conn)
-	conn, err := s.open(ctx, c)
-	if err == nil {
-		if late := done(); late != nil {
-			err = u.broken(ctx, &u.smtp, "open", late)
-		}
-	} else {
-		_ = done() // the connection ends here anyway
-	}
-	if err != nil {
-		_ = s.conn.Close()
 		return nil, err
 	}
 	return conn, nil
@@ -116,13 +88,10 @@ func (s *session) open(ctx context.Context, c Client) (*SMTPConn, error) {
 		}
 	}
 	if esmtp && s.e.cfg.ForwardClient != config.ForwardXCLIENT && s.e.cfg.ForwardClient != config.ForwardPROXY {
-		s.u.caps.learnt(ext, s.u.router.now())
+		s.u.ext.learnt(ext)
 	}
 	conn.Conn, conn.Ext = s.conn, ext
-	if n := s.br.Buffered(); n > 0 {
-		conn.Buffered, _ = s.br.Peek(n)
-		conn.Buffered = append([]byte(nil), conn.Buffered...)
-	}
+	conn.Buffered = s.buffered()
 	return conn, nil
 }
 

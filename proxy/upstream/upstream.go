@@ -31,7 +31,10 @@ type Upstream struct {
 	log     *slog.Logger
 	metrics *metrics
 	smtp    endpoint
-	caps    capabilities
+	imap    endpoint
+	preset  config.Preset
+	ext     cache[Extensions]
+	facts   cache[IMAPFacts]
 	pool    *pool
 }
 
@@ -47,10 +50,15 @@ type endpoint struct {
 func newUpstream(r *Router, c config.Upstream, m *metrics) (*Upstream, error) {
 	u := &Upstream{cfg: c, router: r, metrics: m, log: r.log.With("upstream", c.Name)}
 	u.pool = newPool(m.poolIdle.WithLabelValues(c.Name))
-	preset, _ := c.Preset()
+	u.ext = cache[Extensions]{u: u, learn: u.learnSMTP}
+	u.facts = cache[IMAPFacts]{u: u, learn: u.learnIMAP}
+	u.preset, _ = c.Preset()
 	var err error
-	if u.smtp, err = newEndpoint("smtp", c.SMTP, preset.LegacyTLS); err != nil {
+	if u.smtp, err = newEndpoint("smtp", c.SMTP, u.preset.LegacyTLS); err != nil {
 		return nil, fmt.Errorf("upstream %s: smtp: %w", c.Name, err)
+	}
+	if u.imap, err = newEndpoint("imap", c.IMAP, u.preset.LegacyTLS); err != nil {
+		return nil, fmt.Errorf("upstream %s: imap: %w", c.Name, err)
 	}
 	return u, nil
 }
@@ -124,9 +132,23 @@ func (u *Upstream) Name() string { return u.cfg.Name }
 // Config returns the upstream's section.
 func (u *Upstream) Config() config.Upstream { return u.cfg }
 
+// HasSMTP reports whether the upstream has an SMTP server.
+func (u *Upstream) HasSMTP() bool { return u.smtp.cfg.Address != "" }
+
+// HasIMAP reports whether the upstream has an IMAP server.
+func (u *Upstream) HasIMAP() bool { return u.imap.cfg.Address != "" }
+
+// NeedsID reports whether the IMAP server refuses SELECT until the client has
+// sent ID (RFC 2971), as NetEase's does.
+func (u *Upstream) NeedsID() bool { return u.preset.NeedsID }
+
+// FetchBytesPerDay is how many bytes a user may download by IMAP in a day, zero
+// if the provider is not known to have such a limit.
+func (u *Upstream) FetchBytesPerDay() int64 { return int64(u.preset.FetchBytesPerDay) }
+
 // fail makes an *Error of what went wrong at an endpoint.
 func (u *Upstream) fail(e *endpoint, class Class, err error) *Error {
-	return &Error{Upstream: u.cfg.Name, Address: e.cfg.Address, Class: class, Err: err}
+	return &Error{Upstream: u.cfg.Name, Service: e.protocol, Address: e.cfg.Address, Class: class, Err: err}
 }
 
 // refusedBy makes an *Error of a reply that ends the attempt.
