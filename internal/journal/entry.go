@@ -59,7 +59,17 @@ const (
 	KindSubmission Kind = "submission" // a person's mail, tapped between program and provider
 	KindRelay      Kind = "relay"      // a machine's mail, tapped on a relay listener
 	KindQueue      Kind = "queue"      // a machine's mail that the outbox delivers
+	KindFetch      Kind = "fetch"      // a message in a mailbox that its user read, or that just arrived there
+	KindAppend     Kind = "append"     // a message that a mail program stored in a mailbox (RFC 9051, 6.3.12)
+	KindBackfill   Kind = "backfill"   // an old message in a mailbox, read on an operator's order; it starts no rule
 )
+
+// Mailbox reports whether entries of the kind come from a mailbox: they have the fields Mailbox,
+// UIDValidity and UID, and no SMTP envelope.
+func (k Kind) Mailbox() bool { return k == KindFetch || k == KindAppend || k == KindBackfill }
+
+// settled reports whether an entry of the kind awaits no verdict: the message was in the mailbox before we saw it.
+func (k Kind) settled() bool { return k == KindFetch || k == KindBackfill }
 
 // Envelope is what is known of a message besides its bytes. It is stored,
 // encrypted, with the body, so that the index can be rebuilt from the log.
@@ -82,6 +92,18 @@ type Envelope struct {
 	DotStuffed bool      `json:"dot_stuffed,omitempty"`
 	Received   time.Time `json:"received"` // when the body began
 	Size       int64     `json:"size"`     // stored bytes of the body, before compression
+	// The place in a mailbox (RFC 9051, 2.3.1.1). UID is 0 while it is not known: of a message that a program
+	// appends, the upstream tells it in its verdict or never.
+	Mailbox     string `json:"mailbox,omitempty"` // name in UTF-8; INBOX in upper case
+	UIDValidity uint32 `json:"uidvalidity,omitempty"`
+	UID         uint32 `json:"uid,omitempty"`
+	// InternalDate is the server's date of the message (RFC 9051, 2.3.3), where it was seen.
+	InternalDate time.Time `json:"internal_date,omitzero"`
+}
+
+// Place returns the mailbox of an entry. Its UIDValidity is 0 while the entry's UID is not known.
+func (e *Envelope) Place() MailboxKey {
+	return MailboxKey{Upstream: e.Upstream, Account: e.Account, Mailbox: e.Mailbox, UIDValidity: e.UIDValidity}
 }
 
 // Recipient is one RCPT TO of an envelope.
@@ -97,6 +119,9 @@ type Verdict struct {
 	Code int       `json:"code"`
 	Text string    `json:"text"` // reply without its code
 	At   time.Time `json:"at"`
+	// Where the upstream put a message that was appended (the code APPENDUID; RFC 9051, 7.1); zero when it did not say.
+	UIDValidity uint32 `json:"uidvalidity,omitempty"`
+	UID         uint32 `json:"uid,omitempty"`
 }
 
 // State says what is known of an entry's fate.

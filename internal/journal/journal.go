@@ -35,6 +35,8 @@ var (
 	ErrNotFound = errors.New("no such entry")
 	// ErrElsewhere says that the body of an entry lies on another node.
 	ErrElsewhere = errors.New("entry lies on another node")
+	// ErrBehind says that a tee came faster than the disk could take it.
+	ErrBehind = segment.ErrBehind
 )
 
 // Options configure Open.

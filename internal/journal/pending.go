@@ -53,6 +53,14 @@ func (j *Journal) Begin(env *Envelope) *Pending {
 	return &Pending{journal: j, writer: j.log.Begin(env.ID), id: env.ID}
 }
 
+// BeginTee is Begin for a message on its way to somebody who must not wait for the journal: Write never waits.
+// It returns an error that is ErrBehind when the disk does not keep up; then the caller lets go with Close. Seal waits as ever.
+func (j *Journal) BeginTee(env *Envelope) *Pending {
+	p := j.Begin(env)
+	p.writer.Tee()
+	return p
+}
+
 // Write adds b to the body; b may be reused afterwards. It waits for the disk only when
 // that is far behind, and not for long. After an error all further calls return it.
 func (p *Pending) Write(b []byte) (int, error) {

@@ -43,10 +43,11 @@ const (
 	KindCommit  Kind = 3 // mark: the upstream accepted the message
 	KindDiscard Kind = 4 // mark: the upstream refused it, or it was never sent
 	KindSettled Kind = 5 // mark: everything that was to be done once is done, whatever a rebuilt index thinks
+	KindEnrol   Kind = 6 // mark: the ledger of a mailbox begins; its id is no entry's
 )
 
-func (k Kind) valid() bool  { return k >= KindEntry && k <= KindSettled }
-func (k Kind) isMark() bool { return k >= KindCommit && k <= KindSettled }
+func (k Kind) valid() bool  { return k >= KindEntry && k <= KindEnrol }
+func (k Kind) isMark() bool { return k >= KindCommit && k <= KindEnrol }
 
 // Location is where a record begins.
 type Location struct {

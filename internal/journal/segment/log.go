@@ -21,6 +21,9 @@ const (
 
 	// groupBytes bounds what gathers while the disk is busy.
 	groupBytes = 1 << 20
+	// heldBytes bounds what all tees together keep back while the group is full: the disk syncs, and
+	// an upstream may send a few megabytes meanwhile.
+	heldBytes = 4 << 20
 	// maxQueuedMarks bounds the marks that wait for a disk that is away.
 	maxQueuedMarks = 100_000
 )
@@ -67,6 +70,7 @@ type Log struct {
 	marks []mark     // wait for the next group
 	// A timer runs for what nobody waits for; it has fired.
 	lazyArmed, lazyDue bool
+	held               int           // bytes of finished chunks that tees keep until there is room
 	down               error         // why appends fail at the moment
 	epoch              uint64        // number of segments that failed
 	spans              []span        // all segments in order; the appender writes to the last while it has a file
@@ -217,41 +221,61 @@ const (
 )
 
 // add hands a finished record over to the next group. It waits while that is full.
-func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, h haste) (g *group, offset int, err error) {
+func (l *Log) add(ctx context.Context, rec []byte, epoch uint64, h haste) (*group, int, error) {
 	for {
-		l.mu.Lock()
-		if err = l.refuse(); err == nil && epoch != l.epoch {
-			err = ErrFailed
+		g, offset, ok, err := l.offer(rec, epoch, h)
+		if err != nil || ok {
+			return g, offset, err
 		}
-		if err != nil {
-			l.mu.Unlock()
-			return nil, 0, err
-		}
-		g = l.next
-		if len(g.buf) == 0 || len(g.buf)+len(rec) <= groupBytes {
-			offset = g.add(rec)
-			switch h {
-			case synced:
-				g.waiters++
-				g.urgent = true
-			case written:
-				g.urgent = true
-			case lazily:
-				g.lazy++
-				l.later()
-			}
-			wake := g.urgent || len(g.buf) >= groupBytes/4
-			l.mu.Unlock()
-			if wake {
-				l.wake()
-			}
-			return g, offset, nil
-		}
-		l.mu.Unlock()
 		if err = wait(ctx, g.taken); err != nil {
 			return nil, 0, err
 		}
 	}
+}
+
+// offer is add that does not wait: it reports false, and the group in question, when that is full.
+func (l *Log) offer(rec []byte, epoch uint64, h haste) (g *group, offset int, ok bool, err error) {
+	l.mu.Lock()
+	if err = l.refuse(); err == nil && epoch != l.epoch {
+		err = ErrFailed
+	}
+	if err != nil {
+		l.mu.Unlock()
+		return nil, 0, false, err
+	}
+	g = l.next
+	if len(g.buf) > 0 && len(g.buf)+len(rec) > groupBytes {
+		l.mu.Unlock()
+		return g, 0, false, nil
+	}
+	offset = g.add(rec)
+	switch h {
+	case synced:
+		g.waiters++
+		g.urgent = true
+	case written:
+		g.urgent = true
+	case lazily:
+		g.lazy++
+		l.later()
+	}
+	wake := g.urgent || len(g.buf) >= groupBytes/4
+	l.mu.Unlock()
+	if wake {
+		l.wake()
+	}
+	return g, offset, true, nil
+}
+
+// hold takes n bytes of what tees may keep back, or gives them back when n is negative.
+func (l *Log) hold(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n > 0 && l.held+n > heldBytes {
+		return false
+	}
+	l.held += n
+	return true
 }
 
 func (l *Log) wake() {

@@ -15,10 +15,12 @@ var (
 	ErrFailed = errors.New("disk failed while the message was being written")
 	// ErrTimeout says that the disk did not keep up.
 	ErrTimeout = errors.New("disk is too slow")
+	// ErrBehind says that a tee came faster than the disk could take it.
+	ErrBehind = errors.New("disk is behind")
 )
 
 // Writer takes the body of one entry. It is used by one goroutine. It holds at
-// most 300 KiB, whatever the size of the body.
+// most 300 KiB, whatever the size of the body; a tee may hold more while the disk is behind.
 type Writer struct {
 	log   *Log
 	id    [16]byte
@@ -30,11 +32,17 @@ type Writer struct {
 	key    dataKey
 	keyed  bool
 	chunks []Location
-	// The chunk that was handed over last; its place is not known yet.
-	waiting *group
-	offset  int
-	skip    int // chunks to store without trying to compress them
+	// The chunks that were handed over and whose places are not known yet: at most one, unless the writer is a tee.
+	waiting []handedOver
+	tee     bool
+	held    [][]byte // chunks of a tee that found no room yet
+	skip    int      // chunks to store without trying to compress them
 	handed  bool
+}
+
+type handedOver struct {
+	group  *group
+	offset int
 }
 
 // Begin starts an entry. Errors show at the first Write or at Seal.
@@ -43,6 +51,10 @@ func (l *Log) Begin(id [16]byte) *Writer {
 	w.epoch, w.err = l.state()
 	return w
 }
+
+// Tee makes Write wait for nothing. When the disk does not keep up, what comes is kept in memory, a few
+// megabytes for all tees together; then Write returns ErrBehind. It is called before the first Write.
+func (w *Writer) Tee() { w.tee = true }
 
 // Write adds p to the body; p may be reused afterwards. It waits for the disk only
 // when the log is behind by more than a group, and at most for Options.Timeout.
@@ -78,33 +90,87 @@ func (w *Writer) grow(size int) {
 
 // flush hands the full buffer over as a chunk record.
 func (w *Writer) flush() error {
-	if len(w.chunks)+1 >= maxChunks {
+	n := len(w.chunks) + len(w.waiting) + len(w.held)
+	if n+1 >= maxChunks {
 		return ErrTooLarge
 	}
 	rec := beginRecord(w.log.bufs.get(chunkBytes + 4096))
-	defer func() { w.log.bufs.put(rec) }()
+	kept := false
+	defer func() {
+		if !kept {
+			w.log.bufs.put(rec)
+		}
+	}()
 	if err := w.needKey(); err != nil {
 		return err
 	}
-	n := len(w.chunks)
-	if w.waiting != nil {
-		n++
-	}
 	rec = w.appendPiece(rec, n, roleMiddle)
 	endRecord(rec, kindChunk, w.id)
+	var err error
+	if w.tee {
+		kept, err = w.pass(rec)
+	} else {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), w.log.timeout, ErrTimeout)
+		defer cancel()
+		if err = w.await(ctx); err == nil {
+			err = w.hand(ctx, rec)
+		}
+	}
+	if err == nil {
+		w.plain = w.plain[:0]
+	}
+	return err
+}
 
-	ctx, cancel := context.WithTimeoutCause(context.Background(), w.log.timeout, ErrTimeout)
-	defer cancel()
-	if err := w.await(ctx); err != nil {
-		return err
-	}
+// hand gives a chunk to the disk; it waits for room.
+func (w *Writer) hand(ctx context.Context, rec []byte) error {
 	g, offset, err := w.log.add(ctx, rec, w.epoch, written)
-	if err != nil {
-		return err
+	if err == nil {
+		w.waiting = append(w.waiting, handedOver{g, offset})
 	}
-	w.waiting, w.offset = g, offset
-	w.plain = w.plain[:0]
-	return nil
+	return err
+}
+
+// pass gives a chunk to the disk, or keeps it, behind those that are kept already.
+func (w *Writer) pass(rec []byte) (kept bool, err error) {
+	if err := w.learn(); err != nil {
+		return false, err
+	}
+	for len(w.held) > 0 {
+		ok, err := w.offer(w.held[0])
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			break
+		}
+		w.drop()
+	}
+	if len(w.held) == 0 {
+		if ok, err := w.offer(rec); ok || err != nil {
+			return false, err
+		}
+	}
+	if !w.log.hold(len(rec)) {
+		return false, ErrBehind
+	}
+	w.held = append(w.held, rec)
+	return true, nil
+}
+
+func (w *Writer) offer(rec []byte) (bool, error) {
+	g, offset, ok, err := w.log.offer(rec, w.epoch, written)
+	if ok {
+		w.waiting = append(w.waiting, handedOver{g, offset})
+	}
+	return ok, err
+}
+
+// drop frees the first chunk that was kept.
+func (w *Writer) drop() {
+	w.log.hold(-len(w.held[0]))
+	w.log.bufs.put(w.held[0])
+	w.held = w.held[1:]
 }
 
 // appendPiece appends what is held back as piece n. Data that did not shrink is
@@ -129,21 +195,44 @@ func (w *Writer) needKey() (err error) {
 	return err
 }
 
-// await learns where the last chunk went.
+// await learns where the chunks went. It waits for them to be written.
 func (w *Writer) await(ctx context.Context) error {
-	if w.waiting == nil {
-		return nil
+	for len(w.waiting) > 0 {
+		if err := wait(ctx, w.waiting[0].group.written); err != nil {
+			return err
+		}
+		if err := w.located(); err != nil {
+			return err
+		}
 	}
-	if err := wait(ctx, w.waiting.written); err != nil {
+	return nil
+}
+
+// learn is await for what is written by now.
+func (w *Writer) learn() error {
+	for len(w.waiting) > 0 {
+		select {
+		case <-w.waiting[0].group.written:
+			if err := w.located(); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// located notes the place of the first chunk that waits. Its group is written.
+func (w *Writer) located() error {
+	first := w.waiting[0]
+	if err := first.group.writeErr; err != nil {
 		return err
 	}
-	if err := w.waiting.writeErr; err != nil {
-		return err
-	}
-	at := w.waiting.base
-	at.Offset += int64(w.offset)
+	at := first.group.base
+	at.Offset += int64(first.offset)
 	w.chunks = append(w.chunks, at)
-	w.waiting = nil
+	w.waiting = w.waiting[1:]
 	return nil
 }
 
@@ -174,6 +263,12 @@ func (w *Writer) seal(ctx context.Context, meta []byte) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.log.timeout, ErrTimeout)
 	defer cancel()
+	for len(w.held) > 0 {
+		if err := w.hand(ctx, w.held[0]); err != nil {
+			return err
+		}
+		w.drop()
+	}
 	if err := w.await(ctx); err != nil {
 		return err
 	}
@@ -212,7 +307,10 @@ func (w *Writer) release(err error) {
 		w.err = err
 	}
 	w.log.bufs.put(w.plain)
-	w.plain = nil
+	w.plain, w.waiting = nil, nil
+	for len(w.held) > 0 {
+		w.drop()
+	}
 }
 
 // wait returns nil when ch is closed, or the cause why ctx ended first.
