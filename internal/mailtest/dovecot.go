@@ -28,9 +28,20 @@ func Users() []User {
 // mailUID owns the maildirs: the user "mail" of every Debian system.
 const mailUID = 8
 
+// DovecotOptions say what a Dovecot is to be like. The zero value is what Dovecot starts.
+type DovecotOptions struct {
+	Users []User // Users() if empty
+	// Extensions switches on what Debian's Dovecot can do: ACL, COMPRESS, METADATA,
+	// NOTIFY, QUOTA, URLAUTH. Clients of 127.0.0.0/8 may name the address
+	// that they speak for (ID x-originating-ip).
+	Extensions bool
+	// Mdbox stores the mail in Dovecot's own format. Then there are no maildirs.
+	Mdbox bool
+}
+
 // DovecotServer is a real Dovecot with mailboxes in maildirs.
 type DovecotServer struct {
-	IMAPAddr   string // STARTTLS, host:port
+	IMAPAddr   string // STARTTLS, and plain text as both ends have one address, host:port
 	IMAPSAddr  string // TLS from the first byte
 	AuthSocket string // Unix socket of the SASL service, for Postfix
 	LMTPSocket string // Unix socket
@@ -56,7 +67,7 @@ auth_mechanisms = plain login cram-md5 scram-sha-256
 auth_username_format = %Lu
 auth_failure_delay = 0
 first_valid_uid = 1
-mail_location = maildir:~/Maildir
+mail_location = {{if .Mdbox}}mdbox:~/mdbox{{else}}maildir:~/Maildir{{end}}
 mail_max_userip_connections = 500
 default_vsz_limit = 1G
 passdb {
@@ -100,6 +111,23 @@ service lmtp {
 protocol lmtp {
   lmtp_add_received_header = no
 }
+{{if .Extensions}}
+login_trusted_networks = 127.0.0.0/8
+mail_plugins = quota acl zlib
+mailbox_list_index = yes
+mail_attribute_dict = file:~/attributes
+imap_urlauth_host = localhost
+imap_metadata = yes
+protocol imap {
+  mail_plugins = $mail_plugins imap_quota imap_acl imap_zlib
+}
+plugin {
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_rule = *:storage=4G
+  acl = vfile
+}
+{{end}}
 # The login processes are to find their sockets without entering a jail.
 service anvil {
   chroot =
@@ -110,10 +138,17 @@ service anvil {
 // needs root, since Dovecot's processes change their users.
 func Dovecot(t testing.TB, users ...User) *DovecotServer {
 	t.Helper()
+	return DovecotWith(t, DovecotOptions{Users: users})
+}
+
+// DovecotWith starts a Dovecot that is as the options say. It needs root.
+func DovecotWith(t testing.TB, options DovecotOptions) *DovecotServer {
+	t.Helper()
 	needRoot(t, "Dovecot")
-	if len(users) == 0 {
-		users = Users()
+	if len(options.Users) == 0 {
+		options.Users = Users()
 	}
+	users := options.Users
 	d := &DovecotServer{Users: users, t: t, dir: dir(t)}
 	d.Certs = certsIn(t, d.dir)
 	imap, imaps := FreePort(t), FreePort(t)
@@ -138,7 +173,10 @@ func Dovecot(t testing.TB, users ...User) *DovecotServer {
 	}
 	writeFile(t, filepath.Join(d.dir, "users"), passwd.String(), 0o644)
 	d.conf = filepath.Join(d.dir, "dovecot.conf")
-	render(t, dovecotConf, d.conf, map[string]any{"Dir": d.dir, "Certs": d.Certs, "IMAP": imap, "IMAPS": imaps})
+	render(t, dovecotConf, d.conf, map[string]any{
+		"Dir": d.dir, "Certs": d.Certs, "IMAP": imap, "IMAPS": imaps,
+		"Extensions": options.Extensions, "Mdbox": options.Mdbox,
+	})
 	d.Start()
 	return d
 }
@@ -157,6 +195,20 @@ func (d *DovecotServer) Start() {
 
 // Stop stops the server.
 func (d *DovecotServer) Stop() { d.p.stop() }
+
+// Log returns what Dovecot has logged.
+func (d *DovecotServer) Log() string {
+	text, err := os.ReadFile(filepath.Join(d.dir, "dovecot.out"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// IMAP tells what every IMAP server of the kit has.
+func (d *DovecotServer) IMAP() IMAPServer {
+	return IMAPServer{Name: "Dovecot", Addr: d.IMAPAddr, TLSAddr: d.IMAPSAddr, Certs: d.Certs, Users: d.Users}
+}
 
 func (d *DovecotServer) home(user string) string {
 	return filepath.Join(d.dir, "mail", user)

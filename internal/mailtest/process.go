@@ -61,7 +61,10 @@ func start(t testing.TB, dir string, cmd *exec.Cmd) *process {
 	cmd.Stdout, cmd.Stderr = out, out
 	// Its own session and so its own group: ^C at the terminal reaches it by way of
 	// the test only, and Postfix's master insists on it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setsid = true
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", cmd.Path, err)
 	}
