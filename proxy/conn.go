@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"heliograph/config"
+	"heliograph/proxy/socket"
 )
 
 // Conn is one accepted connection. The embedded net.Conn is the plain TCP
-// connection or, after the handshake, the *tls.Conn over it. It belongs to the
-// handler's goroutine; only the server may close the TCP connection below it
-// from elsewhere.
+// connection or, after the handshake, the *tls.Conn over a *socket.Raw over it.
+// It belongs to the handler until ServeConn has returned and all that holds it
+// (see Hold and Go) has let go; only the server may close the TCP connection below
+// it meanwhile.
 type Conn struct {
 	net.Conn
 	// ID names the session in logs, and in replies that send a user to the logs.
@@ -28,8 +30,8 @@ type Conn struct {
 	tcp       *net.TCPConn
 	client    netip.AddrPort
 	tlsConfig *tls.Config // of the time of accepting; nil if the listener has no TLS
-	timeout   time.Duration
-	failed    func(error) // counts a failed handshake
+
+	life
 }
 
 // Client returns the address of the mail program: what the PROXY header said
@@ -64,14 +66,14 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	if c.TLSState() != nil {
 		return errTwice
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errHandshakeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.server.o.HandshakeTimeout, errHandshakeTimeout)
 	defer cancel()
-	encrypted := tls.Server(c.tcp, c.tlsConfig)
+	encrypted := tls.Server(socket.Wrap(c.tcp), c.tlsConfig)
 	if err := encrypted.HandshakeContext(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
-		c.failed(err)
+		c.server.metrics.handshakes.WithLabelValues(c.Listener.Protocol, c.Listener.Address, handshakeClass(err)).Inc()
 		return fmt.Errorf("TLS handshake with client: %w", err)
 	}
 	c.Conn = encrypted
@@ -89,7 +91,6 @@ const (
 // bytes in the socket sends RST, and many systems then throw away what their
 // program has not read yet, such as the reason for the close.
 func (c *Conn) goodbye() {
-	defer func() { _ = c.Conn.Close() }()
 	if encrypted, ok := c.Conn.(*tls.Conn); ok {
 		if err := encrypted.CloseWrite(); err != nil { // close_notify
 			return

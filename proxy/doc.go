@@ -7,7 +7,9 @@
 // names), the client is counted, implicit TLS is shaken, and then the
 // listener's Handler takes over. Nothing is read ahead: the handler gets the
 // connection with the next byte still in the socket, so that it may put its one
-// and only buffer on it, or read the raw descriptor.
+// and only buffer on it, or read the raw descriptor. A handler may hold a
+// connection beyond its return, so that a session which is silent for hours
+// needs no goroutine.
 //
 // The package knows nothing of SMTP or IMAP; the one text it writes, to a
 // client that is one too many, is handed in. It does not authenticate anyone:

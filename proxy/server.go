@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,7 +24,8 @@ type Handler interface {
 	// ServeConn serves one connection and returns when it is over. It is called
 	// in a goroutine of the connection. ctx is cancelled when the server drains:
 	// the handler then says goodbye at the next boundary of its protocol and
-	// returns. The server closes the connection afterwards.
+	// returns. The server closes the connection afterwards, unless it is held: see
+	// Conn.Hold.
 	ServeConn(ctx context.Context, c *Conn)
 }
 
@@ -64,6 +64,9 @@ const (
 	// keepAlive finds clients that vanished without a word; below the usual
 	// idle timeout of NAT gateways.
 	keepAlive = 2 * time.Minute
+	// shutTime is what handlers have, after their connections were shut down, to
+	// let go of them.
+	shutTime = time.Second
 )
 
 // Server accepts connections on all its listeners.
@@ -83,7 +86,7 @@ type Server struct {
 	mu      sync.Mutex // guards all below
 	started bool
 	stopped bool // no connection is taken any more
-	conns   map[*net.TCPConn]struct{}
+	conns   map[*Conn]struct{}
 }
 
 // listener is one bound address.
@@ -109,7 +112,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, log: o.Logger, metrics: m, conns: map[*net.TCPConn]struct{}{}}
+	s := &Server{o: o, log: o.Logger, metrics: m, conns: map[*Conn]struct{}{}}
 	s.count = counter{limits: o.Limits, perIP: map[netip.Prefix]int{}}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	for _, l := range o.Listeners {
@@ -148,22 +151,19 @@ func (s *Server) Reload(limits config.Limits, base *tls.Config) error {
 }
 
 // Drain stops accepting and cancels the context of all handlers, then waits
-// until they have returned. When ctx ends before, the remaining connections are
-// closed hard and the error says how many there were. Drain may be called more
-// than once; a Server that has drained does not start again.
+// until they have returned and nothing holds their connections. When ctx ends
+// before, the remaining connections are closed hard and the error says how many
+// there were. Drain may be called more than once; a Server that has drained does
+// not start again.
 func (s *Server) Drain(ctx context.Context) error {
 	s.stopAccepting()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.handlers.Wait()
-	}()
+	done := s.over()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
 	}
-	n := s.closeConns()
+	n := s.closeConns(done)
 	<-done
 	if n == 0 {
 		return nil
@@ -171,11 +171,13 @@ func (s *Server) Drain(ctx context.Context) error {
 	return fmt.Errorf("drain: closed %d connections that were still busy: %w", n, context.Cause(ctx))
 }
 
-// Close stops accepting, closes all connections and waits for their handlers.
+// Close stops accepting, closes all connections and waits for their handlers
+// and for all that holds them.
 func (s *Server) Close() {
 	s.stopAccepting()
-	s.closeConns()
-	s.handlers.Wait()
+	done := s.over()
+	s.closeConns(done)
+	<-done
 }
 
 func (s *Server) stopAccepting() {
@@ -191,17 +193,46 @@ func (s *Server) stopAccepting() {
 	s.accepts.Wait()
 }
 
-func (s *Server) closeConns() int {
+// over returns a channel that is closed when the last connection has ended.
+func (s *Server) over() <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.handlers.Wait()
+	}()
+	return done
+}
+
+// closeConns ends all connections. First it only shuts them down: a close takes
+// a connection out of the Lot where it may be parked without a word, and its
+// session would wait for ever. Who is not done soon, since a shut socket still
+// hands out what comes in, loses it.
+func (s *Server) closeConns(done <-chan struct{}) (n int) {
+	n = s.each((*Conn).shut)
+	if n == 0 {
+		return 0
+	}
+	t := time.NewTimer(shutTime)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		s.each(func(c *Conn) { _ = c.tcp.Close() })
+	}
+	return n
+}
+
+func (s *Server) each(f func(*Conn)) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		_ = c.Close()
+		f(c)
 	}
 	return len(s.conns)
 }
 
 // take makes the server the owner of c, unless it has stopped.
-func (s *Server) take(c *net.TCPConn) bool {
+func (s *Server) take(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -212,13 +243,6 @@ func (s *Server) take(c *net.TCPConn) bool {
 	return true
 }
 
-func (s *Server) release(c *net.TCPConn) {
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
-	s.handlers.Done()
-}
-
 // accepted takes one new connection from the accept loop. It does not wait for
 // the peer.
 func (s *Server) accepted(l *listener, tcp *net.TCPConn) {
@@ -226,36 +250,31 @@ func (s *Server) accepted(l *listener, tcp *net.TCPConn) {
 		s.refuse(l, tcp, refusedTotal)
 		return
 	}
-	if !s.take(tcp) {
+	c := &Conn{Conn: tcp, Listener: &l.config, tcp: tcp}
+	c.server, c.users = s, 1
+	if !s.take(c) {
 		s.count.leave()
 		s.refuse(l, tcp, refusedDraining)
 		return
 	}
+	c.ctx, c.cancel = context.WithCancel(s.draining)
 	go func() {
-		defer s.release(tcp)
-		defer s.count.leave()
-		defer s.recovered(l)
-		defer func() { _ = tcp.Close() }() // also when the handler has closed it
-		s.serve(l, tcp)
+		defer c.leave()
+		defer c.recovered()
+		s.serve(l, c)
 	}()
 }
 
-// serve makes a Conn of a TCP connection and hands it to the handler.
-func (s *Server) serve(l *listener, tcp *net.TCPConn) {
-	peer, ok := tcp.RemoteAddr().(*net.TCPAddr)
+// serve learns who the client is, counts it and calls the handler.
+func (s *Server) serve(l *listener, c *Conn) {
+	peer, ok := c.tcp.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return
 	}
-	c := &Conn{
-		Conn: tcp, ID: newID(), Listener: &l.config, tcp: tcp, client: unmap(peer.AddrPort()),
-		tlsConfig: l.tls.Load(), timeout: s.o.HandshakeTimeout,
-	}
-	c.failed = func(err error) {
-		s.metrics.handshakes.WithLabelValues(l.config.Protocol, l.config.Address, handshakeClass(err)).Inc()
-	}
+	c.ID, c.client, c.tlsConfig = newID(), unmap(peer.AddrPort()), l.tls.Load()
 	counted := true
 	if fromProxy(&l.config, c.client.Addr()) {
-		client, forwarded, err := readHeader(tcp, c.client, s.o.HeaderTimeout)
+		client, forwarded, err := readHeader(c.tcp, c.client, s.o.HeaderTimeout)
 		if err != nil {
 			s.metrics.refused.WithLabelValues(l.config.Protocol, l.config.Address, refusedHeader).Inc()
 			s.log.Warn("connection without a valid PROXY header", "listener", l.config.Address, "source", c.client.Addr(), "error", err)
@@ -266,37 +285,22 @@ func (s *Server) serve(l *listener, tcp *net.TCPConn) {
 	}
 	if counted {
 		if !s.count.enterIP(c.client.Addr()) {
-			s.refuse(l, tcp, refusedPerIP)
+			s.refuse(l, c.tcp, refusedPerIP)
 			return
 		}
-		defer s.count.leaveIP(c.client.Addr())
+		c.counted = true
 	}
 	s.metrics.accepted.WithLabelValues(l.config.Protocol, l.config.Address).Inc()
-	open := s.metrics.open.WithLabelValues(l.config.Protocol, l.config.Address)
-	open.Inc()
-	defer open.Dec()
-	s.handle(l, c)
-}
-
-func (s *Server) handle(l *listener, c *Conn) {
-	ctx, cancel := context.WithCancel(s.draining)
-	defer cancel()
+	s.metrics.open.WithLabelValues(l.config.Protocol, l.config.Address).Inc()
+	c.open = true
 	if l.config.TLS == config.TLSImplicit {
-		if err := c.StartTLS(ctx); err != nil {
+		if err := c.StartTLS(c.ctx); err != nil {
 			s.log.Debug("TLS handshake failed", "session", c.ID, "client", c.client, "error", err)
 			return
 		}
 	}
-	defer c.goodbye()
-	l.handler.ServeConn(ctx, c)
-}
-
-// recovered keeps the panic of one connection from the others.
-func (s *Server) recovered(l *listener) {
-	if p := recover(); p != nil {
-		s.metrics.panics.WithLabelValues(l.config.Protocol, l.config.Address).Inc()
-		s.log.Error("connection handler panicked", "listener", l.config.Address, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	}
+	c.speaking = true
+	l.handler.ServeConn(c.ctx, c)
 }
 
 // refuse says a word to a client that is one too many, where the protocol
