@@ -10,6 +10,7 @@ import (
 
 	"heliograph/internal/journal/segment"
 	"heliograph/internal/store"
+	"heliograph/internal/uidset"
 )
 
 // The values of the column settled, and what the mark that sets it carries.
@@ -21,12 +22,14 @@ const (
 // batch is a piece of the log, brought into the form of the database. Most entries
 // and their verdicts are in the same piece and cost one row.
 type batch struct {
-	rows    []*row
-	byID    map[ID]*row
-	marks   []change // of entries that are not in rows
-	refused []LedgerRow
-	next    segment.Position
-	records int
+	rows     []*row
+	byID     map[ID]*row
+	marks    []change // of entries that are not in rows
+	refused  []LedgerRow
+	enrolled []enrolment
+	updates  map[MailboxKey]*mailboxUpdate // of the ledger of mailboxes; made by store
+	next     segment.Position
+	records  int
 }
 
 type row struct {
@@ -55,11 +58,22 @@ func (b *batch) add(rec segment.Record) error {
 		}
 		r := &row{Entry: Entry{Envelope: m.Envelope, State: StateSealed, SealedAt: m.SealedAt, Location: rec.Loc}}
 		r.ID, r.Size = rec.ID, rec.Size
+		if r.Kind.settled() {
+			r.State, r.Verdict.At = StateConfirmed, r.SealedAt
+		}
 		b.rows = append(b.rows, r)
 		if b.byID == nil {
 			b.byID = map[ID]*row{}
 		}
 		b.byID[r.ID] = r
+		return nil
+	}
+	if rec.Kind == segment.KindEnrol {
+		var e enrolment
+		if err := json.Unmarshal(rec.Meta, &e); err != nil {
+			return err
+		}
+		b.enrolled = append(b.enrolled, e)
 		return nil
 	}
 	c := change{kind: rec.Kind, id: rec.ID}
@@ -88,6 +102,9 @@ func (b *batch) applyTo(r *row, c change) {
 	switch c.kind {
 	case segment.KindCommit:
 		r.State, r.Verdict = StateConfirmed, c.verdict
+		if r.Kind == KindAppend && c.verdict.UID != 0 {
+			r.UIDValidity, r.UID = c.verdict.UIDValidity, c.verdict.UID
+		}
 	case segment.KindDiscard:
 		r.gone = true
 		b.refused = append(b.refused, refusedRow(r.ID, r.Account, c.refusal))
@@ -117,6 +134,14 @@ const (
 
 // store writes the batch in tx. It may run again after a failure.
 func (b *batch) store(ctx context.Context, tx store.Querier, j *Journal) error {
+	b.updates = nil
+	for _, e := range b.enrolled {
+		b.update(e.MailboxKey, func(u *mailboxUpdate) {
+			if u.since == 0 {
+				u.since, u.at = e.Since, e.At
+			}
+		})
+	}
 	ledger := append([]LedgerRow(nil), b.refused...)
 	var values [][]any
 	for _, r := range b.rows {
@@ -131,21 +156,28 @@ func (b *batch) store(ctx context.Context, tx store.Querier, j *Journal) error {
 			r.ID.String(), j.node, int64(r.Location.Segment), r.Location.Offset, text(string(r.Kind)), text(r.Account),
 			text(r.Upstream), string(r.State), text(r.ReversePath), store.Micros(r.Received), store.Micros(r.SealedAt),
 			r.Size, text(string(envelope)), r.Verdict.Code, text(r.Verdict.Text), store.Micros(r.Verdict.At), 0, r.settled,
+			text(r.Mailbox), int64(r.UIDValidity), int64(r.UID),
 		})
 		ledger = append(ledger, capturedRow(r))
+		if r.Kind.Mailbox() && r.State == StateConfirmed {
+			b.capture(r.Place(), r.UID)
+		}
 	}
-	const columns = 18
+	const columns = 21
 	if err := insert(ctx, tx, `INSERT INTO entries (id, node, segment, pos, kind, account, upstream, state, reverse_path, received,
-		sealed_at, size, envelope, code, reply, verdict_at, queued, settled) VALUES `, columns, values, ` ON CONFLICT DO NOTHING`); err != nil {
+		sealed_at, size, envelope, code, reply, verdict_at, queued, settled, mailbox, uidvalidity, uid) VALUES `, columns, values, ` ON CONFLICT DO NOTHING`); err != nil {
 		return fmt.Errorf("inserting entries: %w", err)
 	}
 	if err := j.Note(ctx, tx, ledger...); err != nil {
 		return err
 	}
 	for _, c := range b.marks {
-		if err := j.apply(ctx, tx, c); err != nil {
+		if err := b.apply(ctx, tx, j, c); err != nil {
 			return fmt.Errorf("marking entry %s: %w", c.id, err)
 		}
+	}
+	if err := writeMailboxes(ctx, tx, time.Now(), b.mailboxes()); err != nil {
+		return err
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO journal_checkpoints (node, segment, pos, updated_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (node) DO UPDATE SET segment = excluded.segment, pos = excluded.pos, updated_at = excluded.updated_at`,
@@ -156,11 +188,67 @@ func (b *batch) store(ctx context.Context, tx store.Querier, j *Journal) error {
 	return nil
 }
 
+// update notes something new of a mailbox.
+func (b *batch) update(key MailboxKey, f func(*mailboxUpdate)) {
+	u := b.updates[key]
+	if u == nil {
+		if b.updates == nil {
+			b.updates = map[MailboxKey]*mailboxUpdate{}
+		}
+		u = &mailboxUpdate{key: key, id: key.ID()}
+		b.updates[key] = u
+	}
+	f(u)
+}
+
+// capture notes that a message in a mailbox is in the journal.
+func (b *batch) capture(key MailboxKey, uid uint32) {
+	if uid == 0 {
+		return
+	}
+	b.update(key, func(u *mailboxUpdate) {
+		if len(u.changes) == 0 {
+			u.changes = []uidChange{capturedUIDs(uidset.Set{})}
+		}
+		u.changes[0].set.Add(uid, uid)
+	})
+}
+
+// mailboxes returns what is new of mailboxes.
+func (b *batch) mailboxes() []mailboxUpdate {
+	out := make([]mailboxUpdate, 0, len(b.updates))
+	for _, u := range b.updates {
+		out = append(out, *u)
+	}
+	return out
+}
+
+// locate notes where the upstream put an appended message that is in the database.
+func (b *batch) locate(ctx context.Context, tx store.Querier, c change) error {
+	if c.verdict.UID == 0 {
+		return nil
+	}
+	key := MailboxKey{UIDValidity: c.verdict.UIDValidity}
+	err := tx.QueryRowContext(ctx, `UPDATE entries SET uidvalidity = $1, uid = $2 WHERE id = $3 AND kind = $4
+		RETURNING upstream, account, mailbox`, int64(c.verdict.UIDValidity), int64(c.verdict.UID), c.id.String(), string(KindAppend)).
+		Scan(&key.Upstream, &key.Account, &key.Mailbox)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		b.capture(key, c.verdict.UID)
+	}
+	return err
+}
+
 // apply applies a mark to an entry that is in the database. An entry that is not there was
 // never durable, and its mark means nothing.
-func (j *Journal) apply(ctx context.Context, tx store.Querier, c change) error {
+func (b *batch) apply(ctx context.Context, tx store.Querier, j *Journal, c change) error {
 	switch c.kind {
 	case segment.KindCommit:
+		if err := b.locate(ctx, tx, c); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `UPDATE entries SET state = $1, code = $2, reply = $3, verdict_at = $4 WHERE id = $5`,
 			string(StateConfirmed), c.verdict.Code, text(c.verdict.Text), store.Micros(c.verdict.At), c.id.String()); err != nil {
 			return err

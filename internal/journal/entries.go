@@ -50,17 +50,21 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.conditions, " AND ")
 }
 
-const entryColumns = `node, segment, pos, state, envelope, code, reply, verdict_at, sealed_at`
+const entryColumns = `node, segment, pos, state, envelope, code, reply, verdict_at, sealed_at, uidvalidity, uid`
 
 func scanEntry(scan func(...any) error) (e Entry, err error) {
 	var envelope, state string
 	var verdictAt, sealedAt int64
+	var uidValidity, uid uint32
 	if err := scan(&e.Node, &e.Location.Segment, &e.Location.Offset, &state, &envelope,
-		&e.Verdict.Code, &e.Verdict.Text, &verdictAt, &sealedAt); err != nil {
+		&e.Verdict.Code, &e.Verdict.Text, &verdictAt, &sealedAt, &uidValidity, &uid); err != nil {
 		return e, err
 	}
 	if err := json.Unmarshal([]byte(envelope), &e.Envelope); err != nil {
 		return e, fmt.Errorf("envelope in the index: %w", err)
+	}
+	if uid != 0 { // which the verdict told when the envelope was sealed already
+		e.UIDValidity, e.UID = uidValidity, uid
 	}
 	e.State, e.Verdict.At, e.SealedAt = State(state), store.FromMicros(verdictAt), store.FromMicros(sealedAt)
 	return e, nil
@@ -69,7 +73,12 @@ func scanEntry(scan func(...any) error) (e Entry, err error) {
 // Entry returns the entry with that id, or ErrNotFound when there is none: it was
 // never sealed, was discarded, or is not in the index yet.
 func (j *Journal) Entry(ctx context.Context, id ID) (Entry, error) {
-	row := j.db.Reader().QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entries WHERE id = $1`, id.String())
+	return ReadEntry(ctx, j.db.Reader(), id)
+}
+
+// ReadEntry is Entry for those who have the store but not the journal, as ReadLedger is.
+func ReadEntry(ctx context.Context, q store.Querier, id ID) (Entry, error) {
+	row := q.QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entries WHERE id = $1`, id.String())
 	e, err := scanEntry(row.Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound

@@ -184,6 +184,10 @@ func (ix *indexer) write(ctx context.Context, b *batch, end bool) error {
 	if err != nil {
 		return err
 	}
+	ix.mailboxes.indexed(b.mailboxes())
+	if caughtUp && !ix.caughtUp {
+		close(ix.mailboxes.caughtUp)
+	}
 	ix.caughtUp = caughtUp
 	if sweep {
 		ix.swept = now

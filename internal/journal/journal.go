@@ -78,6 +78,7 @@ type Journal struct {
 	unconfirmed time.Duration
 	logger      *slog.Logger
 	metrics     *metrics
+	mailboxes   *mailboxes
 
 	closed      chan struct{} // closed by Close, after the log
 	stop        context.CancelFunc
@@ -120,11 +121,18 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening journal: %w", err)
 	}
+	j.mailboxes = &mailboxes{
+		log: j.log, db: j.db, logger: j.logger,
+		caughtUp: make(chan struct{}), closed: j.closed, kick: make(chan struct{}, 1), done: make(chan struct{}),
+		loaded: map[MailboxKey]*mailbox{}, dirty: map[*mailbox]struct{}{},
+	}
 	j.metrics = newMetrics(j, o.Registerer)
+	j.mailboxes.metrics = j.metrics
 	// The indexer outlives the context of Open: Close ends it.
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	j.stop = stop
 	go j.runIndexer(run)
+	go j.mailboxes.run(run)
 	return j, nil
 }
 
@@ -159,13 +167,17 @@ func (j *Journal) Close() error {
 		close(j.closed)
 		timer := time.NewTimer(closeTimeout)
 		defer timer.Stop()
-		select {
-		case <-j.done:
-		case <-timer.C:
-			j.logger.Warn("the index is not up to date; the next start catches up")
+		for _, done := range []<-chan struct{}{j.done, j.mailboxes.done} {
+			select {
+			case <-done:
+			case <-timer.C:
+				j.logger.Warn("the index is not up to date; the next start catches up")
+				j.stop()
+			}
 		}
 		j.stop()
 		<-j.done
+		<-j.mailboxes.done
 		j.metrics.unregister()
 	})
 	return j.closeErr

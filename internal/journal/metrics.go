@@ -59,6 +59,9 @@ type metrics struct {
 	failures   prometheus.Counter
 	lag        prometheus.GaugeFunc
 	entries    *entryCollector
+	mailboxes  prometheus.GaugeFunc
+	ledger     prometheus.Counter // writes that failed
+	dropped    prometheus.Counter
 	registerer prometheus.Registerer
 }
 
@@ -78,6 +81,15 @@ func newMetrics(j *Journal, r prometheus.Registerer) *metrics {
 		}, func() float64 { return j.lag().Seconds() }),
 		entries: &entryCollector{journal: j, desc: prometheus.NewDesc("heliograph_journal_entries",
 			"Entries in the index by state.", []string{"state"}, nil)},
+		mailboxes: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "heliograph_imap_ledger_mailboxes", Help: "Mailboxes whose ledger is in memory.",
+		}, func() float64 { return float64(j.mailboxes.count()) }),
+		ledger: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heliograph_imap_ledger_failures_total", Help: "Failed attempts to write what sessions settled; they are repeated.",
+		}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heliograph_imap_ledger_dropped_total", Help: "Settled sets that were not kept because the mailbox has too many.",
+		}),
 		registerer: r,
 	}
 	for _, reason := range []string{GapDiskFull, GapIO, GapTimeout, GapTooLarge, GapClosed, GapOther} {
@@ -90,7 +102,7 @@ func newMetrics(j *Journal, r prometheus.Registerer) *metrics {
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.gaps, m.indexed, m.failures, m.lag, m.entries}
+	return []prometheus.Collector{m.gaps, m.indexed, m.failures, m.lag, m.entries, m.mailboxes, m.ledger, m.dropped}
 }
 
 func (m *metrics) unregister() {

@@ -28,12 +28,15 @@ type refusal struct {
 const refusalTimeout = 2 * time.Second
 
 // Pending is an entry that is being written. Write and Seal belong to one goroutine; Commit,
-// Discard, Refuse and Close may be called from any. When no verdict will come, Close says so.
+// Discard, Refuse and Close may be called from any. When no verdict will come, Close says so. An entry of the kinds fetch
+// and backfill has its verdict with Seal: what is said of it later means nothing.
 type Pending struct {
 	journal *Journal
 	writer  *segment.Writer
 	id      ID
 	size    int64
+	kind    Kind       // since Seal
+	place   MailboxKey // since Seal
 
 	mu      sync.Mutex // guards the fields below
 	handed  bool       // the entry may be in the log
@@ -78,20 +81,31 @@ func (p *Pending) Write(b []byte) (int, error) {
 // stored; Commit or Discard may be called all the same.
 func (p *Pending) Seal(ctx context.Context, env *Envelope) error {
 	env.ID, env.Size = p.id, p.size
+	if env.Kind.Mailbox() {
+		place := env.Place().clean() // as the log and the ledger have it
+		env.Upstream, env.Account, env.Mailbox = place.Upstream, place.Account, place.Mailbox
+	}
+	p.kind, p.place = env.Kind, env.Place()
 	now := time.Now()
 	b, err := json.Marshal(meta{Envelope: *env, SealedAt: now})
 	if err != nil {
 		return fmt.Errorf("sealing entry %s: %w", p.id, err)
 	}
-	p.journal.setLive(p.id, now)
+	if !env.Kind.settled() {
+		p.journal.setLive(p.id, now)
+	}
 	err = p.writer.Seal(ctx, b)
 	p.mu.Lock()
 	p.handed = p.writer.Handed()
+	p.settled = p.settled || err == nil && env.Kind.settled()
 	p.mu.Unlock()
 	if err != nil {
 		p.journal.dropLive(p.id)
 		p.writer.Abort()
 		return fmt.Errorf("sealing entry %s: %w", p.id, err)
+	}
+	if env.Kind.settled() {
+		p.journal.mailboxes.captured(p.place, env.UID)
 	}
 	sealed := store.Micros(time.Now())
 	p.journal.sealed.Store(sealed)
@@ -99,12 +113,17 @@ func (p *Pending) Seal(ctx context.Context, env *Envelope) error {
 	return nil
 }
 
-// Commit says that the upstream accepted the message. It does not wait for the disk.
+// Commit says that the upstream accepted the message, and of an appended one where it is, if v tells. It does not
+// wait for the disk.
 func (p *Pending) Commit(v Verdict) {
 	if v.At.IsZero() {
 		v.At = time.Now()
 	}
-	p.settle(segment.KindCommit, v, p.journal.log.Mark)
+	if p.settle(segment.KindCommit, v, p.journal.log.Mark) && p.kind == KindAppend {
+		place := p.place
+		place.UIDValidity = v.UIDValidity
+		p.journal.mailboxes.captured(place, v.UID)
+	}
 }
 
 // Discard says that the upstream refused the message, or that it was never sent. The
@@ -139,18 +158,18 @@ func (p *Pending) Close() {
 	}
 }
 
-// settle writes the mark, the first time it is called.
-func (p *Pending) settle(kind segment.Kind, payload any, mark func([16]byte, segment.Kind, []byte) error) {
+// settle writes the mark, the first time it is called, and reports whether it did.
+func (p *Pending) settle(kind segment.Kind, payload any, mark func([16]byte, segment.Kind, []byte) error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.settled {
-		return
+		return false
 	}
 	p.settled = true
 	defer p.journal.dropLive(p.id)
 	if !p.handed {
 		p.writer.Abort()
-		return
+		return false
 	}
 	b, err := json.Marshal(payload)
 	if err == nil {
@@ -160,6 +179,7 @@ func (p *Pending) settle(kind segment.Kind, payload any, mark func([16]byte, seg
 		// The entry becomes unconfirmed, which is handled, only later.
 		p.journal.logger.Warn("verdict of an entry was not stored", "entry", p.id, "err", err)
 	}
+	return err == nil
 }
 
 func (j *Journal) setLive(id ID, at time.Time) {
