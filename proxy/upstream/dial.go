@@ -14,6 +14,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"heliograph/config"
+	"heliograph/proxy/socket"
 )
 
 // Client is what the upstream is told of the downstream, as far as it trusts us.
@@ -151,7 +152,11 @@ func writeHeader(conn net.Conn, c Client) error {
 
 // handshake makes the connection a TLS one. Nothing may be in the buffer.
 func (s *session) handshake(ctx context.Context) error {
-	encrypted := tls.Client(s.conn, s.e.tls)
+	below := s.conn
+	if tcp, ok := below.(*net.TCPConn); ok {
+		below = socket.Wrap(tcp) // so that a front can wait without a buffer
+	}
+	encrypted := tls.Client(below, s.e.tls)
 	if err := encrypted.HandshakeContext(ctx); err != nil {
 		out := s.u.broken(ctx, s.e, "TLS handshake", err)
 		if out.Class == ClassNetwork {

@@ -204,7 +204,11 @@ func TestDialChecksCertificate(t *testing.T) {
 		for _, mode := range []config.TLSMode{config.TLSImplicit, config.TLSStartTLS} {
 			t.Run(name+" "+string(mode), func(t *testing.T) {
 				t.Parallel()
-				addr := tlsServer(t, c.server, mode)
+				script := "-- tls"
+				if mode == config.TLSStartTLS {
+					script = "S: 220 mx\nC: EHLO gw.example.net\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n-- tls"
+				}
+				addr := brokenOff(t, c.server, script)
 				e := dialError(t, newUpstream(t, encrypted(addr, mode, ours)), upstream.Client{}, upstream.ClassTLS)
 				if !strings.Contains(e.Remedy(), c.remedy) || !e.Temporary() {
 					t.Errorf("remedy %q, temporary %v", e.Remedy(), e.Temporary())
@@ -214,8 +218,8 @@ func TestDialChecksCertificate(t *testing.T) {
 	}
 }
 
-// tlsServer accepts one connection, whose client breaks the handshake off.
-func tlsServer(t *testing.T, tc *tls.Config, mode config.TLSMode) string {
+// brokenOff plays the script on one connection, whose client breaks the handshake off.
+func brokenOff(t *testing.T, tc *tls.Config, script string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -227,10 +231,6 @@ func tlsServer(t *testing.T, tc *tls.Config, mode config.TLSMode) string {
 		if err != nil {
 			done <- err
 			return
-		}
-		script := "-- tls"
-		if mode == config.TLSStartTLS {
-			script = "S: 220 mx\nC: EHLO gw.example.net\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n-- tls"
 		}
 		done <- mailtest.Play(conn, mailtest.Server, tc, script)
 	}()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"heliograph/config"
@@ -27,6 +28,7 @@ const (
 
 // Finding is one line of `heliograph check --network`.
 type Finding struct {
+	Service string // smtp or imap
 	Check   string // dns, tcp, tls, greeting, capabilities, client address
 	Outcome Outcome
 	Detail  string
@@ -34,27 +36,47 @@ type Finding struct {
 	Took    time.Duration
 }
 
-// Probe tries the upstream step by step and says for each what came of it and
-// what to do. Steps that depend on a failed one are left out. It sends no
-// credentials and no mail.
+// Probe tries the upstream's services step by step and says for each what came
+// of it and what to do. Steps that depend on a failed one are left out. It sends
+// no credentials and no mail.
 func (u *Upstream) Probe(ctx context.Context) []Finding {
-	p := &probe{u: u, e: &u.smtp}
-	ctx, cancel := context.WithTimeoutCause(ctx, 3*u.smtp.timeout, errTimeout)
+	var list []*probe
+	if u.HasSMTP() || !u.HasIMAP() {
+		list = append(list, &probe{u: u, e: &u.smtp, session: (*probe).smtp})
+	}
+	if u.HasIMAP() {
+		list = append(list, &probe{u: u, e: &u.imap, session: (*probe).imap})
+	}
+	var wg sync.WaitGroup
+	for _, p := range list {
+		wg.Go(func() { p.run(ctx) })
+	}
+	wg.Wait()
+	var all []Finding
+	for _, p := range list {
+		all = append(all, p.findings...)
+	}
+	return all
+}
+
+// run does the steps of one service.
+func (p *probe) run(ctx context.Context) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 3*p.e.timeout, errTimeout)
 	defer cancel()
 	if p.dns(ctx) && p.tcp(ctx) {
-		p.session(ctx)
+		p.session(p, ctx)
 	}
-	return p.findings
 }
 
 type probe struct {
 	u        *Upstream
 	e        *endpoint
+	session  func(*probe, context.Context) // the steps that are the protocol's own
 	findings []Finding
 }
 
 func (p *probe) add(check string, outcome Outcome, start time.Time, detail, remedy string) {
-	p.findings = append(p.findings, Finding{Check: check, Outcome: outcome, Detail: detail, Remedy: remedy, Took: p.u.router.now().Sub(start)})
+	p.findings = append(p.findings, Finding{Service: p.e.protocol, Check: check, Outcome: outcome, Detail: detail, Remedy: remedy, Took: p.u.router.now().Sub(start)})
 }
 
 func (p *probe) failed(check string, start time.Time, err error) {
@@ -101,24 +123,42 @@ func (p *probe) tcp(ctx context.Context) bool {
 	return true
 }
 
-// session goes the whole way of a client and reports greeting, TLS and
-// capabilities from what it found.
-func (p *probe) session(ctx context.Context) {
+// smtp goes the whole way of a client and reports greeting, TLS and capabilities
+// from what it found.
+func (p *probe) smtp(ctx context.Context) {
 	start := p.u.router.now()
 	conn, err := p.u.DialSMTP(ctx, Client{})
 	if err != nil {
-		check := "greeting"
-		var e *Error
-		if errors.As(err, &e) && e.Class == ClassTLS {
-			check = "tls"
-		}
-		p.failed(check, start, err)
+		p.turnedAway(start, err)
 		return
 	}
 	defer quit(conn)
 	p.add("greeting", OutcomeOK, start, conn.Greeting, "")
 	p.tls(conn.TLSState(), start)
-	p.capabilities(conn.Ext, start)
+	p.extensions(conn.Ext, start)
+}
+
+// imap does the same for IMAP.
+func (p *probe) imap(ctx context.Context) {
+	start := p.u.router.now()
+	conn, err := p.u.DialIMAP(ctx, Client{})
+	if err != nil {
+		p.turnedAway(start, err)
+		return
+	}
+	defer goodbye(conn.Conn, "hg LOGOUT\r\n")
+	p.add("greeting", OutcomeOK, start, strings.TrimPrefix(string(conn.Greeting), "* "), "")
+	p.tls(conn.TLSState(), start)
+	p.capabilities(conn.Capabilities, start)
+}
+
+func (p *probe) turnedAway(start time.Time, err error) {
+	check := "greeting"
+	var e *Error
+	if errors.As(err, &e) && e.Class == ClassTLS {
+		check = "tls"
+	}
+	p.failed(check, start, err)
 }
 
 func (p *probe) tls(state *tls.ConnectionState, start time.Time) {
@@ -136,7 +176,7 @@ func (p *probe) tls(state *tls.ConnectionState, start time.Time) {
 	p.add("tls", OutcomeOK, start, detail, "")
 }
 
-func (p *probe) capabilities(ext Extensions, start time.Time) {
+func (p *probe) extensions(ext Extensions, start time.Time) {
 	detail := strings.Join(ext.Keywords(), " ")
 	switch mechanisms := ext.Mechanisms(); {
 	case len(ext.Keywords()) == 0:
@@ -152,6 +192,28 @@ func (p *probe) capabilities(ext Extensions, start time.Time) {
 		} else {
 			p.add("client address", OutcomeWarning, start, "XCLIENT is not offered",
 				"allow this machine in smtpd_authorized_xclient_hosts (Postfix), or set forward_client: none")
+		}
+	}
+}
+
+func (p *probe) capabilities(caps Capabilities, start time.Time) {
+	mechanisms := caps.Mechanisms()
+	if !caps.Has("LOGINDISABLED") {
+		mechanisms = append(mechanisms, "LOGIN")
+	}
+	switch {
+	case !caps.Has("IMAP4rev1") && !caps.Has("IMAP4rev2"):
+		p.add("capabilities", OutcomeWarning, start, caps.String(), "the server names no version of IMAP: check that nothing on the way rewrites IMAP")
+	case len(mechanisms) == 0:
+		p.add("capabilities", OutcomeWarning, start, caps.String(), "the server offers no login: check that its port takes logins from this machine")
+	default:
+		p.add("capabilities", OutcomeOK, start, caps.String()+"; logins "+strings.Join(mechanisms, " "), "")
+	}
+	if p.e.cfg.ForwardClient == config.ForwardID {
+		if caps.Has("ID") {
+			p.add("client address", OutcomeOK, start, "ID is offered; whether the server believes it, its log tells", "")
+		} else {
+			p.add("client address", OutcomeWarning, start, "ID is not offered", "set forward_client: proxy or none")
 		}
 	}
 }
