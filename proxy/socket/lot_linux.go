@@ -41,6 +41,8 @@ type Lot struct {
 	free   []int32 // the nil ones
 	count  int
 	last   int32 // the second half of the last ticket
+
+	sweeping bool // a sweep is due; never while nobody is parked, so that the processor may sleep
 }
 
 // Spot is the place of one parked connection.
@@ -101,8 +103,8 @@ func (l *Lot) Park(c net.Conn, wake func()) (*Spot, bool) {
 		l.remove(s)
 		return nil, false
 	}
-	if l.count == 1 {
-		_ = l.epoll.SetReadDeadline(time.Now().Add(l.sweep))
+	if !l.sweeping {
+		l.sweepLater()
 	}
 	return s, true
 }
@@ -152,7 +154,7 @@ func (l *Lot) enter(s *Spot) {
 		s.index, l.free = l.free[n-1], l.free[:n-1]
 		l.spots[s.index] = s
 	} else {
-		s.index = int32(len(l.spots)) //nolint:gosec // G115: a process has fewer descriptors than that
+		s.index = int32(len(l.spots))
 		l.spots = append(l.spots, s)
 	}
 	if l.last++; l.last == math.MaxInt32 {
@@ -239,8 +241,12 @@ func (l *Lot) sweepNow() {
 			l.rouse(s)
 		}
 	}
-	next := time.Time{} // an empty lot lets the processor sleep
-	if l.count > 0 {
+	l.sweepLater()
+}
+
+func (l *Lot) sweepLater() {
+	var next time.Time
+	if l.sweeping = l.count > 0; l.sweeping {
 		next = time.Now().Add(l.sweep)
 	}
 	_ = l.epoll.SetReadDeadline(next)
