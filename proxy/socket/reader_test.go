@@ -107,7 +107,7 @@ func TestReaderReadsWhatWasSent(t *testing.T) {
 		r := rand.NewChaCha8([32]byte{1})
 		_, _ = r.Read(sent)
 		random := rand.New(r)
-		go func() {           // in pieces of all sizes, while it reads too
+		go func() { // in pieces of all sizes, while it reads too
 			for rest := sent; len(rest) > 0; {
 				n := min(1+random.IntN(1<<random.IntN(19)), len(rest))
 				if _, err := there.Write(rest[:n]); err != nil {
