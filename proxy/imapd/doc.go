@@ -15,6 +15,7 @@
 //	command.go    reads one command of a client that is not trusted yet
 //	wire.go       bounded buffers that forget passwords
 //	auth.go       which account, which upstream, may it try; LOGIN and AUTHENTICATE
+//	exchange.go   the lines of one AUTHENTICATE
 //	answer.go     what the upstream says to a login, and what of it is believed
 //	id.go         ID: the client's words to the provider
 //	capability.go which capabilities the client is shown

@@ -79,9 +79,13 @@ func (m *metrics) refused(reason string) { m.refusals.WithLabelValues(reason).In
 
 func (m *metrics) upstreamError(err error) {
 	class := "other"
-	var e *upstream.Error
-	if errors.As(err, &e) {
-		class = string(e.Class)
+	var dialled *upstream.Error
+	var talked *upstreamError
+	switch {
+	case errors.As(err, &dialled):
+		class = string(dialled.Class)
+	case errors.As(err, &talked):
+		class = string(talked.class())
 	}
 	m.upstreams.WithLabelValues(class).Inc()
 }

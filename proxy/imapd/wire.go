@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
 	"sync/atomic"
 	"time"
+
+	"heliograph/proxy"
 )
 
 // firstBuffer is what a connection begins with before the login; nearly all of
@@ -159,7 +160,7 @@ var past = time.Unix(1, 0)
 // patience reads from a client that has until end to log in, and from the first
 // byte of each command a shorter time for the rest of it.
 type patience struct {
-	conn    net.Conn
+	conn    *proxy.Conn
 	end     time.Time
 	command time.Duration
 	began   time.Time // when the command began; zero between commands
@@ -197,5 +198,5 @@ func (p *patience) asked() { p.began = time.Now() }
 // expire makes the read that is under way, and every later one, time out.
 func (p *patience) expire() {
 	p.expired.Store(true)
-	_ = p.conn.SetReadDeadline(past)
+	_ = p.conn.TCP().SetReadDeadline(past) // conn itself may be changing to TLS
 }
