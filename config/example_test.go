@@ -21,12 +21,18 @@ func TestExampleLoads(t *testing.T) {
 	if got := cfg.Warnings(); len(got) != 0 {
 		t.Errorf("got warnings %q, want none", got)
 	}
+	if len(cfg.Capture.Accounts) == 0 {
+		t.Error("the example shows no exception of capture")
+	}
+	cfg.Capture.Accounts = nil // by default there is none
 	bare := parse(t, "upstreams: [{name: a, smtp: {address: \"127.0.0.1:25\", tls: none}}]"+plainListener)
 	// The example shows the defaults.
 	for _, pair := range [][2]any{
 		{cfg.DataDir, bare.DataDir},
 		{cfg.Store.URL.Reveal(), bare.Store.URL.Reveal()},
 		{cfg.Journal, bare.Journal},
+		{cfg.Capture, bare.Capture},
+		{cfg.Customers, bare.Customers},
 		{cfg.Outbox, bare.Outbox},
 		{cfg.Limits, bare.Limits},
 		{cfg.Console, bare.Console},

@@ -66,6 +66,8 @@ func (v *validator) all() {
 	v.redis()
 	v.store()
 	v.journal()
+	v.capture()
+	v.customers()
 	v.mirror()
 	v.outbox()
 	v.limits()

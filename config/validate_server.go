@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -89,9 +90,20 @@ func (v *validator) upstreams() {
 		if len(u.Domains) == 0 && !u.Default && !v.isFixed(u.Name) {
 			v.bad(path+".domains", "no user goes to this upstream", "Give it domains, default: true, or a listener with upstream: "+u.Name+".")
 		}
-		v.endpoint(path+".smtp", &u.SMTP, true)
+		v.endpoint(path+".smtp", &u.SMTP, v.listensTo(ProtocolSMTP) || u.IMAP.Address == "")
 		v.endpoint(path+".imap", &u.IMAP, false)
+		if u.SMTP.ForwardClient == ForwardID {
+			v.bad(path+".smtp.forward_client", "id is for IMAP only", "Write xclient, proxy or none.")
+		}
+		if u.IMAP.ForwardClient == ForwardXCLIENT {
+			v.bad(path+".imap.forward_client", "xclient is for SMTP only", "Write id, proxy or none.")
+		}
 	}
+}
+
+// listensTo reports whether a listener speaks a protocol.
+func (v *validator) listensTo(protocol string) bool {
+	return slices.ContainsFunc(v.cfg.Listeners, func(l Listener) bool { return l.Protocol == protocol })
 }
 
 // isFixed reports whether a listener names an upstream.
@@ -152,9 +164,6 @@ func (v *validator) endpoint(path string, e *Endpoint, needed bool) {
 	if e.Timeout <= 0 {
 		v.bad(path+".timeout", "must be above zero", "Write 30s, for example.")
 	}
-	if e.ForwardClient == ForwardXCLIENT && !needed {
-		v.bad(path+".forward_client", "xclient is for SMTP only", "Write proxy or none.")
-	}
 }
 
 func (v *validator) listeners() {
@@ -166,7 +175,7 @@ func (v *validator) listeners() {
 	for i := range list {
 		l := &list[i]
 		path := fmt.Sprintf("listeners[%d]", i)
-		v.protocol(path+".protocol", l.Protocol)
+		v.protocol(path, l)
 		if v.required(path+".address", l.Address, "Write host:port, or :587 for all addresses of this machine.") {
 			v.address(path+".address", l.Address, true)
 			if other, twice := taken[l.Address]; twice && !hasAnyPort(l.Address) {
@@ -201,15 +210,46 @@ func (v *validator) upstreamNames() []string {
 	return names
 }
 
-func (v *validator) protocol(path, protocol string) {
-	switch protocol {
-	case "smtp":
-	case "imap":
-		v.bad(path, "IMAP listeners come in a later release", "Take this listener out; mail programs reach the provider's IMAP directly meanwhile.")
+func (v *validator) protocol(path string, l *Listener) {
+	const remedy = "Write smtp or imap."
+	switch l.Protocol {
+	case ProtocolSMTP:
+		if l.Mode == ModeCustomers {
+			v.bad(path+".mode", "customers is for IMAP only", "Write protocol: imap, or mode: proxy, relay or queue.")
+		}
+	case ProtocolIMAP:
+		if l.Mode == ModeRelay || l.Mode == ModeQueue {
+			v.bad(path+".mode", string(l.Mode)+" is for SMTP only", "Write mode: proxy or customers.")
+		}
+		if l.BareLF != BareLFNormalize {
+			v.bad(path+".bare_lf", "is for SMTP only", "Take it out.")
+		}
+		v.reachesIMAP(path, l)
 	case "":
-		v.bad(path, "is missing", "Write protocol: smtp.")
+		v.bad(path+".protocol", "is missing", remedy)
 	default:
-		v.bad(path, quote(protocol)+" is not one of the allowed values", "Write smtp.")
+		v.bad(path+".protocol", quote(l.Protocol)+" is not one of the allowed values", remedy)
+	}
+}
+
+// reachesIMAP checks that users of an IMAP listener have a server to log in to.
+func (v *validator) reachesIMAP(path string, l *Listener) {
+	var with, without []string
+	for _, u := range v.cfg.Upstreams {
+		switch {
+		case l.Upstream != "" && l.Upstream != u.Name:
+		case u.IMAP.Address != "":
+			with = append(with, u.Name)
+		default:
+			without = append(without, u.Name)
+		}
+	}
+	switch {
+	case len(without) > 0 && len(with) == 0:
+		v.bad(path+".protocol", "nobody can log in: no upstream of this listener has an IMAP server",
+			"Give upstream "+without[0]+" an imap address, or name its provider.")
+	case len(without) > 0:
+		v.warn(path, "users of upstream "+strings.Join(without, ", ")+" cannot log in here: it has no IMAP server")
 	}
 }
 
@@ -225,7 +265,7 @@ func (v *validator) listenerTLS(path string, l *Listener) {
 			v.warn(path+".allow_plaintext_auth", "passwords cross the network unencrypted; this is for tests on one machine")
 		}
 	}
-	if l.Mode == ModeProxy && l.TLS == TLSNone && !l.AllowPlaintextAuth {
+	if l.hasLogins() && l.TLS == TLSNone && !l.AllowPlaintextAuth {
 		v.bad(path+".tls", "nobody can log in: without TLS no login is offered",
 			"Write tls: starttls or implicit; for a test on this machine allow_plaintext_auth: true.")
 	}
@@ -235,16 +275,22 @@ func (v *validator) listenerTLS(path string, l *Listener) {
 	}
 }
 
+// hasLogins reports whether everybody logs in with an account of their own.
+func (l *Listener) hasLogins() bool { return l.Mode == ModeProxy || l.Mode == ModeCustomers }
+
 // listenerMode checks that nobody can relay who should not.
 func (v *validator) listenerMode(path string, l *Listener) {
-	if l.Mode == ModeProxy {
-		const remedy = "Take it out, or write mode: relay or queue."
+	if l.hasLogins() {
+		remedy := "Take it out, or write mode: relay or queue."
+		if l.Protocol == ProtocolIMAP {
+			remedy = "Take it out."
+		}
 		for key, given := range map[string]bool{
 			"networks": l.Networks != nil, "client_ca_file": l.ClientCAFile != "",
 			"user": l.User != "", "password": !l.Password.IsZero(),
 		} {
 			if given {
-				v.bad(path+"."+key, "has no use in mode proxy, where everybody logs in", remedy)
+				v.bad(path+"."+key, fmt.Sprintf("has no use in mode %s, where everybody logs in", l.Mode), remedy)
 			}
 		}
 		return
