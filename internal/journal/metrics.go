@@ -27,7 +27,7 @@ func GapReason(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return GapDiskFull
-	case errors.Is(err, segment.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, segment.ErrTimeout), errors.Is(err, ErrBehind), errors.Is(err, context.DeadlineExceeded):
 		return GapTimeout
 	case errors.Is(err, segment.ErrTooLarge):
 		return GapTooLarge

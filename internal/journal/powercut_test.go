@@ -17,7 +17,7 @@ import (
 func wipe(t *testing.T, db *store.DB) {
 	t.Helper()
 	err := db.Write(t.Context(), func(ctx context.Context, tx store.Querier) error {
-		for _, table := range []string{"entries", "ledger", "jobs", "journal_checkpoints"} {
+		for _, table := range []string{"entries", "ledger", "jobs", "journal_checkpoints", "mailbox_uids", "mailboxes"} {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table); err != nil {
 				return err
 			}

@@ -1,0 +1,173 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"heliograph/internal/store"
+	"heliograph/internal/store/storetest"
+	"heliograph/internal/uidset"
+)
+
+// simple is the ledger of a mailbox the long way.
+type simple map[uint32]uidLabel
+
+func (s simple) apply(c uidChange) {
+	for uid := range c.set.All() {
+		old, known := s[uid]
+		switch {
+		case known && old.state == UIDCaptured:
+		case !c.undo:
+			s[uid] = c.label
+		case old.state == c.label.state:
+			delete(s, uid)
+		}
+	}
+}
+
+const maxTestUID = 60
+
+func randomChange(r *rand.Rand) uidChange {
+	var c uidChange
+	for range 1 + r.IntN(4) {
+		first := 1 + r.Uint32N(maxTestUID)
+		c.set.Add(first, min(first+r.Uint32N(4), maxTestUID))
+	}
+	labels := []uidLabel{{UIDCaptured, ""}, {UIDExcluded, "draft"}, {UIDExcluded, "folder"}, {UIDGone, ""}, {UIDFailed, "no"}}
+	c.label = labels[r.IntN(len(labels))]
+	c.undo = c.label.state != UIDCaptured && r.IntN(4) == 0
+	return c
+}
+
+// TestRangesInTheDatabase makes random changes to several mailboxes and compares what the database and a ledger in
+// memory say with a list of all UIDs.
+func TestRangesInTheDatabase(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		seed := rand.Uint64()
+		r := rand.New(rand.NewPCG(seed, 1))
+		const boxes = 3
+		var want [boxes]simple
+		var memory [boxes]uidSets
+		var keys [boxes]MailboxKey
+		for i := range keys {
+			want[i], keys[i] = simple{}, MailboxKey{"main", "wang@example.com", "INBOX", uint32(i + 1)}
+		}
+		for round := range 150 {
+			var updates []mailboxUpdate
+			for i, key := range keys {
+				if r.IntN(2) == 0 {
+					continue
+				}
+				u := mailboxUpdate{key: key, id: key.ID()}
+				for range 1 + r.IntN(3) {
+					c := randomChange(r)
+					u.changes = append(u.changes, c)
+					want[i].apply(c)
+					memory[i].apply(c)
+				}
+				updates = append(updates, u)
+			}
+			err := db.Write(t.Context(), func(ctx context.Context, tx store.Querier) error {
+				return writeMailboxes(ctx, tx, time.Now(), updates)
+			})
+			if err != nil {
+				t.Fatalf("seed %d, round %d: %v", seed, round, err)
+			}
+			for i, key := range keys {
+				if err := compare(t.Context(), db, key, want[i], memory[i]); err != nil {
+					t.Fatalf("seed %d, round %d, mailbox %d: %v", seed, round, i, err)
+				}
+			}
+		}
+	})
+}
+
+func compare(ctx context.Context, db *store.DB, key MailboxKey, want simple, memory uidSets) error {
+	got := simple{}
+	var last uidset.Range
+	var label uidLabel
+	var broken error
+	err := eachRange(ctx, db.Reader(), key.ID(), func(r uidset.Range, l uidLabel) {
+		if r.First > r.Last || r.First <= last.Last || r.First == last.Last+1 && l == label {
+			broken = fmt.Errorf("range %v behind %v", r, last)
+		}
+		for uid := r.First; uid <= r.Last; uid++ {
+			got[uid] = l
+		}
+		last, label = r, l
+	})
+	if err = errors.Join(err, broken); err != nil {
+		return err
+	}
+	for uid := uint32(1); uid <= maxTestUID; uid++ {
+		if got[uid] != want[uid] {
+			return fmt.Errorf("UID %d is %v in the database, want %v", uid, got[uid], want[uid])
+		}
+		if _, known := want[uid]; memory.contain(uid) != known || known && !memory.has(want[uid].state, uid) {
+			return fmt.Errorf("UID %d is %v, in memory it is not", uid, want[uid])
+		}
+	}
+	return nil
+}
+
+func TestTakeKeepsWithinTheBudget(t *testing.T) {
+	t.Parallel()
+	m := &mailbox{}
+	var all uidset.Set
+	for i := range uint32(50) {
+		all.Add(3*i+1, 3*i+1)
+	}
+	m.changes = []uidChange{{label: uidLabel{state: UIDGone}, set: uidset.Of(500)}, {label: uidLabel{state: UIDGone}, set: all.Clone()}}
+	all.Add(500, 500)
+	var got uidset.Set
+	for left := true; left; {
+		var taken []uidChange
+		budget := 20
+		if taken, left = m.take(&budget); budget < 0 {
+			t.Fatalf("%d more ranges than allowed", -budget)
+		}
+		n := 0
+		for _, c := range taken {
+			n += len(c.set.Ranges())
+			got.AddSet(c.set)
+		}
+		if n == 0 || n > 20 {
+			t.Fatalf("%d ranges, want up to 20", n)
+		}
+	}
+	if !got.Equal(all) {
+		t.Errorf("took %v, want %v", got, all)
+	}
+}
+
+func TestIdleLedgersLeaveMemory(t *testing.T) {
+	t.Parallel()
+	r := &mailboxes{loaded: map[MailboxKey]*mailbox{}, dirty: map[*mailbox]struct{}{}}
+	now := time.Now()
+	add := func(name string, idle time.Duration, change func(*mailbox)) {
+		m := &mailbox{all: r, key: MailboxKey{Mailbox: name}, idle: now.Add(-idle)}
+		change(m)
+		r.loaded[m.key] = m
+	}
+	nothing := func(*mailbox) {}
+	add("held", 2*time.Hour, func(m *mailbox) { m.holds = 1 })
+	add("fresh", time.Minute, nothing)
+	add("idle", 6*time.Minute, nothing)
+	add("not indexed", 6*time.Minute, func(m *mailbox) { m.unindexed = uidset.Of(1) })
+	add("not written", 6*time.Minute, func(m *mailbox) { m.changes = []uidChange{{}} })
+	add("just enrolled", 6*time.Minute, func(m *mailbox) { m.enrolled = true })
+	add("never indexed", 2*time.Hour, func(m *mailbox) { m.unindexed = uidset.Of(1) })
+	r.unload(now)
+	for name, want := range map[string]bool{
+		"held": true, "fresh": true, "idle": false, "not indexed": true, "not written": true, "just enrolled": true, "never indexed": false,
+	} {
+		if got := r.find(MailboxKey{Mailbox: name}) != nil; got != want {
+			t.Errorf("%s: in memory %v, want %v", name, got, want)
+		}
+	}
+}
