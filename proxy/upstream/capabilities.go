@@ -28,15 +28,18 @@ func (u *Upstream) IMAPFacts(ctx context.Context) (IMAPFacts, error) { return u.
 
 // Refresh asks the upstream's services now and waits for their answers.
 func (u *Upstream) Refresh(ctx context.Context) error {
-	if !u.HasIMAP() {
-		return u.ext.refresh(ctx)
-	}
-	if !u.HasSMTP() {
-		return u.facts.refresh(ctx)
-	}
 	imap := make(chan error, 1)
-	go func() { imap <- u.facts.refresh(ctx) }()
-	err := u.ext.refresh(ctx)
+	go func() {
+		var err error
+		if u.asks(&u.imap) {
+			err = u.facts.refresh(ctx)
+		}
+		imap <- err
+	}()
+	var err error
+	if u.asks(&u.smtp) {
+		err = u.ext.refresh(ctx)
+	}
 	return errors.Join(err, <-imap)
 }
 

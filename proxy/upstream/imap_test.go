@@ -184,6 +184,24 @@ func TestRefreshLearnsBothServices(t *testing.T) {
 	}
 }
 
+func TestServicesThatNobodySpeaksAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	nobody := plain("127.0.0.1:1")
+	for service, c := range map[string]config.Upstream{
+		"smtp": {Name: "main", SMTP: plain(mailtest.Serve(t, nil, offersDSN, "", offersDSN)), IMAP: nobody},
+		"imap": {Name: "main", SMTP: nobody, IMAP: plain(mailtest.Serve(t, nil, "S: * OK [CAPABILITY IMAP4rev1] hi\nC: hg LOGOUT\n-- eof", "", "S: * OK [CAPABILITY IMAP4rev1] hi\nC: hg LOGOUT\n-- eof"))},
+	} {
+		u := newUpstreamWith(t, c, upstream.Options{Services: []string{service}})
+		if err := u.Refresh(t.Context()); err != nil {
+			t.Errorf("refresh: %v", err)
+		}
+		findings := u.Probe(t.Context())
+		if len(findings) == 0 || slices.ContainsFunc(findings, func(f upstream.Finding) bool { return f.Service != service }) {
+			t.Errorf("findings %+v, want those of %s only", findings, service)
+		}
+	}
+}
+
 func TestRefreshTellsWhichServiceIsAway(t *testing.T) {
 	t.Parallel()
 	u := newUpstreamWith(t, config.Upstream{

@@ -41,10 +41,10 @@ type Finding struct {
 // no credentials and no mail.
 func (u *Upstream) Probe(ctx context.Context) []Finding {
 	var list []*probe
-	if u.HasSMTP() || !u.HasIMAP() {
+	if u.asks(&u.smtp) {
 		list = append(list, &probe{u: u, e: &u.smtp, session: (*probe).smtp})
 	}
-	if u.HasIMAP() {
+	if u.asks(&u.imap) {
 		list = append(list, &probe{u: u, e: &u.imap, session: (*probe).imap})
 	}
 	var wg sync.WaitGroup

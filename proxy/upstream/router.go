@@ -23,6 +23,10 @@ type Options struct {
 	Registerer prometheus.Registerer // nil registers nothing
 	Now        func() time.Time      // nil is time.Now
 	Hostname   string                // our name in EHLO where we speak for no client; empty is the machine's
+	// Services are those that Refresh and Probe ask: "smtp", "imap". Nil means all
+	// that an upstream has; a service that no listener speaks may be behind a
+	// firewall for good reason.
+	Services []string
 }
 
 // Router chooses the upstream of a user and owns what runs behind them:
@@ -35,6 +39,7 @@ type Router struct {
 
 	now      func() time.Time
 	hostname string
+	services []string
 	log      *slog.Logger
 
 	ctx    context.Context // of everything that runs in the background
@@ -51,7 +56,7 @@ func New(cfgs []config.Upstream, o Options) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{byName: map[string]*Upstream{}, byDomain: map[string]*Upstream{}, now: o.Now, hostname: o.Hostname, log: o.Logger}
+	r := &Router{byName: map[string]*Upstream{}, byDomain: map[string]*Upstream{}, now: o.Now, hostname: o.Hostname, services: o.Services, log: o.Logger}
 	if r.now == nil {
 		r.now = time.Now
 	}

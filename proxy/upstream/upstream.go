@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"heliograph/config"
@@ -137,6 +138,11 @@ func (u *Upstream) HasSMTP() bool { return u.smtp.cfg.Address != "" }
 
 // HasIMAP reports whether the upstream has an IMAP server.
 func (u *Upstream) HasIMAP() bool { return u.imap.cfg.Address != "" }
+
+// asks reports whether Refresh and Probe ask a service.
+func (u *Upstream) asks(e *endpoint) bool {
+	return e.cfg.Address != "" && (u.router.services == nil || slices.Contains(u.router.services, e.protocol))
+}
 
 // NeedsID reports whether the IMAP server refuses SELECT until the client has
 // sent ID (RFC 2971), as NetEase's does.
