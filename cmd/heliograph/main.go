@@ -25,6 +25,8 @@ type cli struct {
 	CRM       crmCmd           `cmd:"" name:"crm" help:"Work with the built-in CRM. 内置 CRM"`
 	Ledger    ledgerCmd        `cmd:"" help:"Tell what became of a message, and why. 邮件去向"`
 	Queue     queueCmd         `cmd:"" help:"Look after jobs that wait or failed. 任务队列"`
+	Backfill  backfillCmd      `cmd:"" help:"Fetch mail that was there before the gateway, or passed it by. 补录历史邮件"`
+	Reconcile reconcileCmd     `cmd:"" help:"Compare mailboxes with the ledger, and close gaps. 核对邮箱与账本"`
 	Keys      keysCmd          `cmd:"" help:"Show where the master key is, which must be backed up. 主密钥"`
 	Example   exampleCmd       `cmd:"" help:"Print an example of the configuration with every key. 打印配置示例"`
 	Version   kong.VersionFlag `help:"Print the version."`

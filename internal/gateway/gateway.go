@@ -20,6 +20,8 @@ import (
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
 	"heliograph/proxy"
+	"heliograph/proxy/backfill"
+	"heliograph/proxy/imapd"
 	"heliograph/proxy/smtpd"
 	"heliograph/proxy/upstream"
 
@@ -49,8 +51,11 @@ type Gateway struct {
 	limits   limit.Backend
 	journal  *journal.Journal
 	router   *swapRouter
+	failures *limit.Failures // one guard of logins for all fronts
 	smtp     *smtpd.Server
-	machines *smtpd.Queue
+	machines *smtpd.Queue  // nil without a listener of mode queue
+	imap     *imapd.Server // nil without an IMAP listener of mode proxy
+	backfill *backfill.Runner
 	proxy    *proxy.Server
 	console  *console.Server
 
@@ -84,7 +89,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (g *Gateway, err er
 		buildInfo(o.Version),
 	)
 	for _, part := range []func(context.Context) error{
-		g.openDataDir, g.openStore, g.openLimits, g.openJournal, g.buildUpstreams, g.buildWorkers, g.buildFront,
+		g.openDataDir, g.openStore, g.openLimits, g.openJournal, g.buildUpstreams, g.buildWorkers, g.buildFront, g.buildBackfill,
 	} {
 		if err := part(ctx); err != nil {
 			return nil, err
@@ -121,7 +126,8 @@ func (g *Gateway) Start(ctx context.Context) error {
 		return err
 	}
 	g.serves.Store(true)
-	go g.router.learn() // EHLO learns on demand as well; this only makes the first one quick
+	g.startControl()
+	go g.router.learn() // fronts learn on demand as well; this only makes the first answer quick
 	for i, l := range g.cfg.Listeners {
 		g.log.Info("listening", "protocol", l.Protocol, "address", g.proxy.Addr(i).String(), "tls", string(l.TLS), "mode", string(l.Mode))
 	}
@@ -223,43 +229,6 @@ func (g *Gateway) buildUpstreams(context.Context) error {
 	}
 	g.onClose("upstreams", func(context.Context) error { g.router.close(); return nil })
 	return nil
-}
-
-func (g *Gateway) buildFront(context.Context) error {
-	g.smtp = smtpd.New(smtpd.Options{
-		Settings: g.smtpSettings(g.cfg), Journal: g.journal, Limiter: g.limits,
-		Failures: limit.NewFailures(g.limits, g.cfg.Limits.LoginPerMinute),
-		Pace:     g.pace, Hostname: hostname(), Logger: g.log, Registerer: g.registry,
-	})
-	var ls []proxy.Listener
-	for _, l := range g.cfg.Listeners {
-		var h proxy.Handler = g.smtp
-		if l.Mode == config.ModeQueue {
-			if g.machines == nil {
-				g.machines = smtpd.NewQueue(g.smtp)
-				g.onClose("queue listeners", func(context.Context) error { return g.machines.Close() })
-			}
-			h = g.machines
-		}
-		ls = append(ls, proxy.Listener{Config: l, Handler: h})
-	}
-	cert, err := proxy.LoadTLS(g.cfg.TLS)
-	if err != nil {
-		return err
-	}
-	g.proxy, err = proxy.New(proxy.Options{
-		Listeners: ls, TLS: cert, Limits: g.cfg.Limits, Logger: g.log, Registerer: g.registry,
-		OnRefuse: func(*config.Listener) []byte { return []byte("421 4.7.0 too many connections, try again later\r\n") },
-	})
-	if err != nil {
-		return err
-	}
-	g.onClose("listeners", func(ctx context.Context) error { return g.proxy.Drain(ctx) })
-	return nil
-}
-
-func (g *Gateway) smtpSettings(cfg *config.Config) smtpd.Settings {
-	return smtpd.Settings{Router: g.router.get(), Limits: cfg.Limits, OnFailure: cfg.Journal.OnFailure}
 }
 
 func (g *Gateway) startConsole(ctx context.Context) error {
