@@ -46,8 +46,8 @@ var marks = map[upstream.Outcome]string{
 }
 
 func printFinding(f gateway.Finding) {
-	fmt.Printf("%-8s %-22s %-14s %s\n", marks[f.Outcome], f.Part, f.Check, strings.ReplaceAll(f.Detail, "\n", " "))
+	fmt.Printf("%-8s %-26s %-14s %s\n", marks[f.Outcome], f.Part, f.Check, strings.ReplaceAll(f.Detail, "\n", " "))
 	if f.Remedy != "" {
-		fmt.Printf("%-8s %-22s %-14s → %s\n", "", "", "", f.Remedy)
+		fmt.Printf("%-8s %-26s %-14s → %s\n", "", "", "", f.Remedy)
 	}
 }

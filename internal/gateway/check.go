@@ -22,7 +22,7 @@ import (
 
 // Finding is one line of `heliograph check --network`.
 type Finding struct {
-	Part    string           `json:"part"`  // upstream main, target crm …
+	Part    string           `json:"part"`  // upstream main smtp, target crm …
 	Check   string           `json:"check"` // dns, tls …
 	Outcome upstream.Outcome `json:"outcome"`
 	Detail  string           `json:"detail"`
@@ -132,7 +132,7 @@ func (c *checker) listeners(context.Context) {
 }
 
 func (c *checker) upstreams(ctx context.Context) {
-	r, err := upstream.New(c.cfg.Upstreams, upstream.Options{Hostname: hostname()})
+	r, err := upstream.New(c.cfg.Upstreams, upstream.Options{Hostname: hostname(), Services: services(c.cfg)})
 	if err != nil {
 		c.say("upstreams", "build", err, "", "see the message")
 		return
@@ -143,7 +143,7 @@ func (c *checker) upstreams(ctx context.Context) {
 			if f.Outcome == upstream.OutcomeFailed {
 				c.failed++
 			}
-			c.report(Finding{Part: "upstream " + u.Name(), Check: f.Check, Outcome: f.Outcome, Detail: f.Detail, Remedy: f.Remedy})
+			c.report(Finding{Part: "upstream " + u.Name() + " " + f.Service, Check: f.Check, Outcome: f.Outcome, Detail: f.Detail, Remedy: f.Remedy})
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (s *swapRouter) get() *upstream.Router { return s.current.Load() }
 
 // set builds the upstreams of cfg and puts them in force. Sessions keep the ones they began with.
 func (s *swapRouter) set(cfg *config.Config) error {
-	r, err := upstream.New(cfg.Upstreams, upstream.Options{Logger: s.log, Registerer: s.registerer, Hostname: hostname()})
+	r, err := upstream.New(cfg.Upstreams, upstream.Options{Logger: s.log, Registerer: s.registerer, Hostname: hostname(), Services: services(cfg)})
 	if err != nil {
 		return fmt.Errorf("upstreams: %w", err)
 	}

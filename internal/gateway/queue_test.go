@@ -153,7 +153,7 @@ targets: [{name: hook, type: webhook, url: "http://%s/x"}]
 	if err == nil {
 		t.Error("no error")
 	}
-	for _, part := range []string{"upstream stranger", "upstream away", "redis", "target hook"} {
+	for _, part := range []string{"upstream stranger smtp", "upstream away smtp", "redis", "target hook"} {
 		if failed[part] == "" {
 			t.Errorf("%s did not fail with a remedy: %v", part, failed)
 		}

@@ -40,7 +40,7 @@ func (g *Gateway) Reload(_ context.Context, next *config.Config) error {
 	}
 	g.workers, g.cfg = w, next
 	w.start()
-	g.smtp.Reload(g.smtpSettings(next))
+	g.reloadFront(next)
 	go g.router.learn()
 	return nil
 }
@@ -56,7 +56,7 @@ func (g *Gateway) rollBack(old *config.Config, cause error) error {
 	}
 	g.workers = w
 	w.start()
-	g.smtp.Reload(g.smtpSettings(old))
+	g.reloadFront(old)
 	return cause
 }
 
