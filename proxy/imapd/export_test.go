@@ -5,8 +5,13 @@ import "time"
 // SetTimeouts shortens the patience with clients and upstreams. Call it before the
 // first connection.
 func (srv *Server) SetTimeouts(patience time.Duration) {
-	srv.timeouts = timeouts{preamble: 2 * patience, command: patience, answer: patience}
+	srv.timeouts.preamble, srv.timeouts.command, srv.timeouts.answer = 2*patience, patience, patience
 }
 
 // HideCapabilities is what the tap does with a line.
 func HideCapabilities(line []byte) []byte { return hideCapabilities(line) }
+
+// SetCaptureTimes changes when the gateway says something of its own. Call it before the first connection.
+func (srv *Server) SetCaptureTimes(arrival, ours time.Duration) {
+	srv.timeouts.arrival, srv.timeouts.ours = arrival, ours
+}

@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"heliograph/internal/limit"
 	"heliograph/internal/pace"
 	"heliograph/proxy"
+	"heliograph/proxy/socket"
 	"heliograph/proxy/upstream"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +24,9 @@ type timeouts struct {
 	preamble time.Duration // from connect to login, in all
 	command  time.Duration // from the first byte of a command or response of the client to its last
 	answer   time.Duration // for one step of the upstream's login
+
+	arrival time.Duration // that a client in IDLE has to fetch new mail itself
+	ours    time.Duration // for the answer to a command of our own
 }
 
 // Time-outs before the login. RFC 9051, 5.4 allows a short one there. A person who
@@ -61,6 +66,12 @@ type Server struct {
 	metrics  *metrics
 	log      *slog.Logger
 	timeouts timeouts
+
+	// What sessions share after their login.
+	tap   *tapMetrics
+	lot   *socket.Lot   // where they wait while nothing comes
+	owed  owed          // what they left behind
+	seals chan struct{} // one for each message that waits for the disk
 }
 
 var _ proxy.Handler = (*Server)(nil)
@@ -74,9 +85,20 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	lot, err := socket.NewLot()
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
-		opts: o, metrics: m, log: o.Logger,
-		timeouts: timeouts{preamble: preambleTimeout, command: commandTimeout, answer: answerTimeout},
+		opts: o, metrics: m, log: o.Logger, lot: lot, seals: make(chan struct{}, maxSeals),
+		timeouts: timeouts{
+			preamble: preambleTimeout, command: commandTimeout, answer: answerTimeout, arrival: arrivalTime, ours: answerLimit,
+		},
+	}
+	s.tap = newTapMetrics(lot.Len, s.owed.len)
+	if err := s.tap.register(o.Registerer); err != nil {
+		lot.Close()
+		return nil, fmt.Errorf("register metric: %w", err)
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -89,7 +111,7 @@ func New(o Options) (*Server, error) {
 func (srv *Server) Reload(set Settings) { srv.settings.Store(&set) }
 
 // Close releases what sessions shared. Call it when all connections have ended.
-func (srv *Server) Close() {}
+func (srv *Server) Close() { srv.lot.Close() }
 
 // ServeConn speaks with the client until it has logged in and leaves the session
 // to the tap. When ctx ends, the session says BYE at the next moment at which no

@@ -1,0 +1,381 @@
+package imapd
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"heliograph/config"
+	"heliograph/internal/journal"
+	"heliograph/internal/uidset"
+	"heliograph/proxy/imapd/scan"
+)
+
+// The ways by which a message gets into the journal; labels of a metric.
+const (
+	wayTee       = "tee"       // whole, as the client read it
+	wayInterject = "interject" // by commands of our own
+	wayAppend    = "append"    // as the client stored it
+)
+
+const (
+	// maxSeals bounds the messages that wait for the disk. More are let go and fetched later.
+	maxSeals = 512
+	// sealTimeout bounds how long one of them waits.
+	sealTimeout = time.Minute
+	// maxMessage bounds what one message may claim to be. No mail server takes so much.
+	maxMessage = 1 << 30
+)
+
+// tee is the copy of one message on its way to the journal. Only the goroutine whose bytes it
+// copies touches it, until it is sealed.
+type tee struct {
+	env   journal.Envelope
+	way   string
+	box   *selected     // of a fetch
+	seq   uint32        // of a fetch whose UID is not known
+	done  chan struct{} // closed when it is sealed or was let go; only if ended
+	ended bool          // of APPEND: all of it was sent on; guarded by mu of the tap
+
+	mu      sync.Mutex       // guards the fields below
+	pending *journal.Pending // nil when it was let go
+}
+
+// write copies bytes. It reports false when the copy is or has been let go.
+func (c *tee) write(p []byte) (ok bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pending == nil || len(p) == 0 {
+		return c.pending != nil, nil
+	}
+	if _, err := c.pending.Write(p); err != nil {
+		c.pending.Close()
+		c.pending = nil
+		return false, err
+	}
+	return true, nil
+}
+
+// close lets the copy go, unless it is sealed. It may be called of none.
+func (c *tee) close() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pending != nil {
+		c.pending.Close()
+		c.pending = nil
+	}
+}
+
+// take hands the pending entry to who seals it; nil if it was let go.
+func (c *tee) take() *journal.Pending {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pending
+}
+
+// copied are bytes of a chunk that go to the journal after they were passed on. The last of a
+// message has end.
+type copied struct {
+	tee  *tee
+	data []byte
+	end  bool
+}
+
+// newTee begins the copy of a message.
+func (t *tap) newTee(kind journal.Kind, way, mailbox string, box *selected) *tee {
+	c := &tee{way: way, box: box, done: make(chan struct{})}
+	c.env = journal.Envelope{
+		ID: journal.NewID(time.Now()), Kind: kind, Account: t.account, Upstream: t.target.Name(),
+		Listener: t.conn.Listener.Address, Session: t.conn.ID, ClientIP: t.conn.Client().Addr().String(),
+		Received: time.Now().UTC(), Mailbox: mailbox,
+	}
+	if box != nil {
+		c.env.UIDValidity = box.validity
+	}
+	c.pending = t.srv.opts.Journal.BeginTee(&c.env)
+	t.srv.opts.Pace.Mail()
+	return c
+}
+
+// store brings what was copied of a chunk to the journal. It never waits for the disk.
+func (t *tap) store(list *[]copied) {
+	for _, c := range *list {
+		ok, err := c.tee.write(c.data)
+		if err != nil {
+			t.srv.tap.lost("journal_behind")
+		}
+		switch {
+		case !c.end:
+		case ok:
+			t.seal(c.tee)
+		default:
+			t.letGo(c.tee)
+		}
+	}
+	clear(*list)
+	*list = (*list)[:0]
+}
+
+// seal makes a whole copy durable, without keeping anybody waiting.
+func (t *tap) seal(c *tee) {
+	select {
+	case t.srv.seals <- struct{}{}:
+	default:
+		t.srv.tap.lost("journal_behind")
+		t.letGo(c)
+		return
+	}
+	t.work.Go(func() {
+		defer func() { <-t.srv.seals }()
+		ctx, cancel := context.WithTimeout(context.Background(), sealTimeout)
+		defer cancel()
+		p := c.take()
+		if p == nil {
+			t.letGo(c)
+			return
+		}
+		if err := p.Seal(ctx, &c.env); err != nil {
+			t.srv.tap.lost("journal")
+			t.log.Warn("message not captured yet, its copy could not be stored", "mailbox", c.env.Mailbox, "uid", c.env.UID, "err", err)
+			t.letGo(c)
+			return
+		}
+		t.srv.tap.captured(c.way, c.env.Size)
+		if c.env.Kind == journal.KindFetch {
+			t.named(c)
+			p.Close()
+		}
+		close(c.done)
+	})
+}
+
+// letGo gives a copy up. A message that is in a mailbox stays wanted.
+func (t *tap) letGo(c *tee) {
+	c.close()
+	close(c.done)
+	if c.box == nil || c.env.UID == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := c.box
+	b.ledger.Release(c.env.UID)
+	if t.box != b {
+		t.srv.owed.put(t.key(b.name, b.validity), uidset.Of(c.env.UID))
+		return
+	}
+	b.note()
+	b.want.Add(c.env.UID, c.env.UID)
+	b.until = time.Now().Add(letGoPause)
+	t.kick()
+}
+
+// letGoPause is how long the journal is left alone when it could not take a message.
+const letGoPause = 2 * time.Second
+
+// named sees to it that the UID of a message that was captured without one is found.
+func (t *tap) named(c *tee) {
+	if c.env.UID != 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.box == c.box {
+		c.box.note()
+		c.box.unnamed.Add(c.seq, c.seq)
+		c.box.explore.Add(c.seq, c.seq)
+		t.kick()
+	}
+}
+
+// fetched draws the conclusions of one line of a FETCH response that is the client's.
+func (t *tap) fetched(ev *scan.Event) {
+	box, f := t.current(), &t.fetch
+	if box == nil {
+		t.in = false
+		return
+	}
+	if !ev.Last {
+		if f.Section == scan.SectionWhole && f.Literal && !f.Decoded && t.whole == nil && ev.Size <= maxMessage {
+			t.whole = t.teeFetch(box, f)
+			t.tee = t.whole
+		}
+		return
+	}
+	t.in = false
+	whole := t.whole
+	t.whole = nil
+	box.learn(f.Seq, f.UID)
+	uid := f.UID
+	if uid == 0 {
+		uid, _ = box.uids.UID(f.Seq)
+	}
+	if uid != 0 && box.keep && f.HasFlags && f.HasFlag(`\Draft`) {
+		t.exclude(box, uid, "draft")
+	}
+	switch {
+	case whole != nil:
+		whole.env.UID, whole.seq = uid, f.Seq
+		t.seen = append(t.seen, copied{tee: whole, end: true})
+		if uid != 0 {
+			box.want.Remove(uid, uid)
+		}
+	case f.Touched:
+		box.touch(f.Seq, uid)
+	}
+}
+
+// exclude settles a message that is not to be captured.
+func (t *tap) exclude(box *selected, uid uint32, why string) {
+	box.want.Remove(uid, uid)
+	if box.ledger != nil && !box.ledger.Final(uid) {
+		box.ledger.Settle(journal.UIDExcluded, why, uidset.Of(uid))
+	}
+}
+
+// teeFetch begins the copy of a message that the client reads whole, unless it is here already.
+func (t *tap) teeFetch(box *selected, f *scan.Fetch) *tee {
+	if !box.keep || box.ledger == nil {
+		return nil // it counts as touched
+	}
+	uid := f.UID
+	if uid == 0 {
+		uid, _ = box.uids.UID(f.Seq)
+	}
+	if f.HasFlags && f.HasFlag(`\Draft`) {
+		return nil
+	}
+	if uid != 0 {
+		if t.policy.Policy == config.CaptureNew && uid < box.floor() || !box.ledger.Claim(uid) {
+			return nil
+		}
+	}
+	c := t.newTee(journal.KindFetch, wayTee, box.name, box)
+	c.env.UID = uid
+	return c
+}
+
+// dropCaptures gives up what passes when the session ends.
+func (t *tap) dropCaptures() {
+	t.whole.close()
+	t.whole, t.tee = nil, nil
+	t.dropBody()
+	for _, cmd := range t.cmds {
+		if cmd.appends != nil {
+			cmd.appends.drop()
+		}
+	}
+}
+
+// appending is an APPEND under way.
+type appending struct {
+	mailbox string
+	list    []*tee // its messages, nil where one is not captured
+	cur     *tee   // whose literal passes
+}
+
+// maxAppends bounds the messages of one MULTIAPPEND that are captured (RFC 3502).
+const maxAppends = 1000
+
+// appendLine looks at a line of an APPEND: the literal that it announces may be a message.
+func (t *tap) appendLine(cmd *issued, ev *scan.Event) {
+	if cmd.kind != commandAppend || ev.Last || !t.capturing {
+		return
+	}
+	fragment := ev.Text
+	if cmd.appends == nil {
+		name, rest, ok := mailboxOf(cmd.args)
+		if !ok || len(bytes.TrimSpace(rest)) == 0 {
+			return // the literal is the name
+		}
+		cmd.appends = &appending{mailbox: name}
+		fragment = rest
+	}
+	a := cmd.appends
+	a.cur = nil
+	if len(a.list) >= maxAppends || ev.Size > maxMessage || bytes.Contains(bytes.ToUpper(fragment), []byte("CATENATE (")) {
+		return
+	}
+	if !bytes.Contains(bytes.ToUpper(fragment), []byte(`\DRAFT`)) && t.policy.Folders.Takes(a.mailbox, t.specialUse(a.mailbox)) {
+		a.cur = t.newTee(journal.KindAppend, wayAppend, a.mailbox, nil)
+	}
+	a.list = append(a.list, a.cur)
+}
+
+// literal takes bytes of a literal, and reports whether they are of a message.
+func (a *appending) literal(t *tap, p []byte, done bool) bool {
+	if a.cur != nil {
+		a.cur.ended = done
+		t.sent = append(t.sent, copied{a.cur, p, done})
+	}
+	if done {
+		a.cur = nil
+	}
+	return true
+}
+
+func (a *appending) drop() {
+	for _, c := range a.list {
+		c.close()
+	}
+}
+
+// appended gives the messages of an APPEND their verdict.
+func (t *tap) appended(cmd *issued, r *scan.Response, ok bool) {
+	a := cmd.appends
+	if a == nil {
+		return
+	}
+	v := journal.Verdict{Text: string(r.Rest), At: time.Now()}
+	var uids []uint32
+	if ok {
+		v.Code = verdictOK
+		v.UIDValidity, uids = appendUID(r)
+	}
+	for i, c := range a.list {
+		if c == nil || !c.ended { // refused before its literal
+			c.close()
+			continue
+		}
+		v := v
+		if v.UIDValidity != 0 && len(uids) == len(a.list) {
+			v.UID = uids[i]
+		} else {
+			v.UIDValidity = 0
+		}
+		t.work.Go(func() {
+			<-c.done
+			p := c.take()
+			switch {
+			case p == nil:
+			case ok:
+				p.Commit(v)
+			default:
+				p.Discard("the mail server refused it: " + clip(v.Text))
+			}
+		})
+	}
+}
+
+// verdictOK stands for OK where SMTP has its code.
+const verdictOK = 250
+
+// appendUID reads the code APPENDUID (RFC 4315, 3): the UIDVALIDITY and the UIDs in order.
+func appendUID(r *scan.Response) (validity uint32, uids []uint32) {
+	if !r.HasCode("APPENDUID") {
+		return 0, nil
+	}
+	first, rest, _ := bytes.Cut(r.CodeArgs, []byte{' '})
+	set, err := uidset.Parse(string(rest))
+	if err != nil || set.Len() > maxAppends {
+		return 0, nil
+	}
+	for uid := range set.All() {
+		uids = append(uids, uid)
+	}
+	return number(first), uids
+}

@@ -1,0 +1,303 @@
+package imapd
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"time"
+
+	"heliograph/proxy/imapd/scan"
+)
+
+// issued is one of the client's commands that waits for its tagged answer.
+type issued struct {
+	tag  string
+	kind commandKind
+	args []byte // of those whose mailbox matters, literals included; bounded by maxArgs
+
+	box     *selected // SELECT: what its answer tells
+	idling  bool      // IDLE: the upstream has sent its "+"
+	ending  bool      // IDLE: the client has sent DONE
+	appends *appending
+}
+
+type commandKind uint8
+
+const (
+	commandOther commandKind = iota
+	commandSelect
+	commandClose // CLOSE and UNSELECT
+	commandIdle
+	commandAppend
+	commandEnable
+	commandLogout
+)
+
+// maxArgs bounds what is kept of a command's arguments: a mailbox name, flags and a date.
+const maxArgs = 8 << 10
+
+// errFraming closes a session whose client sends what servers read in different ways.
+var errFraming = errors.New("framing of a command is in doubt")
+
+// kindOf finds what the tap must know of a command. verb is in upper case.
+func kindOf(verb string) commandKind {
+	switch verb {
+	case "SELECT", "EXAMINE":
+		return commandSelect
+	case "CLOSE", "UNSELECT":
+		return commandClose
+	case "IDLE":
+		return commandIdle
+	case "APPEND":
+		return commandAppend
+	case "ENABLE":
+		return commandEnable
+	case "LOGOUT":
+		return commandLogout
+	}
+	return commandOther
+}
+
+// refusal is the gateway's own answer to a command that cannot pass, empty for all others.
+// TLS and compression end here, and another login would be another account's mail.
+func refusal(verb string) string {
+	switch verb {
+	case "COMPRESS", "UNAUTHENTICATE", "STARTTLS":
+		return "BAD " + verb + " is not available here"
+	}
+	return ""
+}
+
+// takeClient passes on what the client sent. While a command of our own is under way
+// the bytes wait, for the time of one chunk at most.
+func (t *tap) takeClient(p []byte) error {
+	t.mu.Lock()
+	t.lastClient = time.Now()
+	err := t.passClient(p)
+	t.mu.Unlock()
+	t.store(&t.sent)
+	return err
+}
+
+// passClient is takeClient under mu.
+func (t *tap) passClient(p []byte) error {
+	sent, off := 0, 0 // p[:sent] has left; p[sent:off] is cleared
+	for off < len(p) {
+		if t.mustWait() {
+			if err := t.forward(p[sent:off]); err != nil { // what is not sent is not answered
+				return err
+			}
+			sent = off
+			if !t.waitTurn() {
+				return errOver
+			}
+		}
+		ev, n := t.fromClient.Next(p[off:])
+		switch ev.Kind {
+		case scan.More:
+			t.half = append(t.half, p[off:off+n]...) // bounded by the scanner's limit on lines
+			if err := t.forward(p[sent:off]); err != nil {
+				return err
+			}
+			off += n
+			sent = off
+			continue
+		case scan.Bad:
+			if err := t.forward(p[sent:off]); err != nil {
+				return err
+			}
+			return t.reject(ev)
+		case scan.Wait:
+			if err := t.forward(p[sent:off]); err != nil {
+				return err
+			}
+			sent = off
+			if !t.pause() {
+				return errOver
+			}
+			continue
+		case scan.Line:
+			if own := t.clientLine(&ev); own != "" {
+				if err := t.forward(p[sent:off]); err != nil {
+					return err
+				}
+				sent, t.half = off+n, nil
+				t.answer(own)
+				off += n
+				continue
+			}
+			if len(t.half) > 0 {
+				half := t.half
+				t.half = nil
+				if err := t.forward(half); err != nil { // then sent == off
+					return err
+				}
+			}
+		case scan.Literal:
+			t.clientLiteral(p[off:off+n], ev.Done)
+		}
+		off += n
+	}
+	return t.forward(p[sent:off])
+}
+
+// errOver says that the session ended meanwhile.
+var errOver = errors.New("the session is over")
+
+// mustWait says that no further command may be sent now.
+func (t *tap) mustWait() bool {
+	return !t.mid && (t.turn.phase != phaseNone || len(t.cmds) >= maxCommands)
+}
+
+// waitTurn waits until a command may be sent. It reports false when the session is over.
+func (t *tap) waitTurn() bool {
+	began := time.Now()
+	for t.mustWait() {
+		if !t.pause() {
+			return false
+		}
+	}
+	t.srv.tap.held.Observe(time.Since(began).Seconds())
+	return true
+}
+
+// pause waits for the next change.
+func (t *tap) pause() bool {
+	if t.over {
+		return false
+	}
+	t.waiting = true
+	t.free.Wait()
+	t.waiting = false
+	return !t.over
+}
+
+// forward writes to the upstream, without mu. What it writes was noted before, so that no
+// command of our own can come between.
+func (t *tap) forward(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	t.mu.Unlock()
+	_, err := t.toServer.Write(p)
+	t.mu.Lock()
+	return err
+}
+
+// answer gives the client a response of our own.
+func (t *tap) answer(text string) {
+	t.mu.Unlock()
+	t.say(text)
+	t.mu.Lock()
+}
+
+// reject answers bytes whose framing is in doubt and ends the session.
+func (t *tap) reject(ev scan.Event) error {
+	t.srv.metrics.refused(refusedFraming)
+	t.log.Warn("client's command refused", "reason", ev.Err)
+	tag := "*"
+	if len(ev.Command.Tag) > 0 {
+		tag = string(ev.Command.Tag)
+	}
+	t.answer(tag + " BAD " + ev.Err.Error() + "\r\n* BYE closing\r\n")
+	return errFraming
+}
+
+// clientLine notes one line of a command. It returns our own answer to a command that does not pass.
+func (t *tap) clientLine(ev *scan.Event) (own string) {
+	t.mid = !ev.Last
+	if !ev.First {
+		if cmd := t.newest(); cmd != nil {
+			cmd.more(ev)
+			t.appendLine(cmd, ev)
+		}
+		return ""
+	}
+	if idle := t.idleOf(t.newest()); idle != nil && !idle.ending { // the scanner lets nothing but DONE through
+		idle.ending = true
+		return ""
+	}
+	if text := refusal(ev.Command.Verb); text != "" {
+		return string(ev.Command.Tag) + " " + text + "\r\n"
+	}
+	cmd := &issued{tag: string(ev.Command.Tag), kind: kindOf(ev.Command.Verb)}
+	t.cmds = append(t.cmds, cmd)
+	switch cmd.kind {
+	case commandSelect, commandAppend, commandEnable:
+		cmd.args = append(cmd.args, ev.Command.Args...)
+		cmd.args = cmd.args[:min(len(cmd.args), maxArgs)]
+		if !ev.Last {
+			cmd.args = append(cmd.args, "\r\n"...)
+		}
+		t.appendLine(cmd, ev)
+	}
+	return ""
+}
+
+// more adds a further line to the arguments.
+func (c *issued) more(ev *scan.Event) {
+	if c.args != nil && len(c.args)+len(ev.Text) < maxArgs {
+		c.args = append(c.args, ev.Text...)
+		if !ev.Last {
+			c.args = append(c.args, "\r\n"...)
+		}
+	}
+}
+
+// clientLiteral notes bytes of a literal.
+func (t *tap) clientLiteral(p []byte, done bool) {
+	cmd := t.newest()
+	if cmd == nil {
+		return
+	}
+	if cmd.appends != nil && cmd.appends.literal(t, p, done) {
+		return
+	}
+	if cmd.args != nil && len(cmd.args)+len(p) < maxArgs {
+		cmd.args = append(cmd.args, p...)
+	}
+}
+
+func (t *tap) newest() *issued {
+	if len(t.cmds) == 0 {
+		return nil
+	}
+	return t.cmds[len(t.cmds)-1]
+}
+
+func (t *tap) idleOf(c *issued) *issued {
+	if c != nil && c.kind == commandIdle {
+		return c
+	}
+	return nil
+}
+
+// idling is the client's IDLE when that is all that is under way and the upstream waits for its end.
+func (t *tap) idling() *issued {
+	if len(t.cmds) != 1 || !t.cmds[0].idling || t.cmds[0].ending {
+		return nil
+	}
+	return t.cmds[0]
+}
+
+// mailboxOf reads the mailbox name at the beginning of arguments that may hold a literal.
+func mailboxOf(args []byte) (name string, rest []byte, ok bool) {
+	if len(args) > 0 && args[0] == '{' || bytes.HasPrefix(args, []byte("~{")) {
+		head, tail, found := bytes.Cut(args, []byte("}\r\n"))
+		if !found {
+			return "", nil, false
+		}
+		size, plain := 0, strings.TrimRight(strings.TrimLeft(string(head), "~{"), "+-")
+		for _, c := range plain {
+			if c < '0' || c > '9' || size > maxArgs {
+				return "", nil, false
+			}
+			size = size*10 + int(c-'0')
+		}
+		if size > len(tail) {
+			return "", nil, false
+		}
+		return scan.DecodeMailbox(tail[:size]), tail[size:], true
+	}
+	return scan.Mailbox(args)
+}

@@ -1,0 +1,320 @@
+package imapd
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"time"
+
+	"heliograph/internal/uidset"
+)
+
+// phase says who may send commands.
+type phase uint8
+
+const (
+	phaseNone      phase = iota // the client
+	phaseLeaving                // we ended the client's IDLE and wait for the answer to that
+	phaseOurs                   // a command of ours is under way
+	phaseReturning              // we sent IDLE again and wait for its "+"
+)
+
+const (
+	// quietTime is how long the client must have been silent before we say something: programs send
+	// their commands in bursts.
+	quietTime = 50 * time.Millisecond
+	// arrivalTime is how long a client in IDLE has to fetch new mail itself, which costs nothing.
+	arrivalTime = time.Second
+	// hurryTime is after what a client that never falls silent is interrupted, between two commands.
+	hurryTime = 2 * time.Second
+	// answerLimit ends a session whose upstream does not answer us: the client is kept waiting.
+	answerLimit = 30 * time.Second
+	// lingerTime is how long captures go on when the client is gone.
+	lingerTime = time.Minute
+	// maxFailures is how often a message is asked for in one session.
+	maxFailures = 2
+)
+
+// interjection is the state of our own commands on the client's session.
+type interjection struct {
+	phase   phase
+	tag     []byte
+	count   int
+	command []byte // to be sent when mu is free
+	op      op
+	body    *body     // the message under way, over several turns
+	mine    bool      // the FETCH response that passes is the answer to op
+	since   time.Time // when phase was left alone last
+	timer   *time.Timer
+	armed   bool
+	watch   *time.Timer
+}
+
+// op is one command of ours.
+type op struct {
+	kind   opKind
+	lo, hi uint32 // explore: sequence numbers
+	seq    uint32 // body
+	seen   uidset.Set
+	last   uint32
+}
+
+type opKind uint8
+
+const (
+	opNone opKind = iota
+	opExplore
+	opBody
+)
+
+// body is a message that is fetched in chunks.
+type body struct {
+	box    *selected
+	uid    uint32
+	offset int64 // bytes that are here
+	part   int64 // bytes of the chunk under way
+	tee    *tee
+	ok     bool // the answer was for it
+	draft  bool
+}
+
+// hasWork says that something is to be fetched of the selected mailbox.
+func (t *tap) hasWork() bool {
+	b := t.box
+	return b != nil && b.keep && b.ledger != nil && !b.refused && (!b.idle() || t.turn.body != nil)
+}
+
+// kick sees to it that work is begun at a good moment.
+func (t *tap) kick() {
+	if t.over || t.turn.armed || !t.hasWork() || !t.quiet() {
+		return
+	}
+	now := time.Now()
+	wait := t.lastClient.Add(quietTime).Sub(now)
+	if t.idling() != nil {
+		wait = t.box.arrived.Add(t.srv.timeouts.arrival).Sub(now)
+	}
+	if now.Sub(t.box.wantSince) > hurryTime || t.gone {
+		wait = 0
+	}
+	wait = max(wait, t.box.until.Sub(now), 0)
+	t.turn.armed = true
+	if t.turn.timer == nil {
+		t.turn.timer = time.AfterFunc(wait, t.fire)
+		return
+	}
+	t.turn.timer.Reset(wait)
+}
+
+// fire begins our turn if the moment is good.
+func (t *tap) fire() {
+	t.mu.Lock()
+	t.turn.armed = false
+	if t.over || !t.hasWork() || !t.quiet() || t.waiting {
+		t.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	if t.box.until.After(now) || t.idling() == nil && !t.gone && now.Sub(t.lastClient) < quietTime && now.Sub(t.box.wantSince) < hurryTime {
+		t.kick()
+		t.mu.Unlock()
+		return
+	}
+	t.begin()
+	command := t.turn.command
+	t.turn.command = nil
+	t.mu.Unlock()
+	t.send(command)
+}
+
+// begin takes our turn.
+func (t *tap) begin() {
+	if idle := t.idling(); idle != nil {
+		t.turn.phase = phaseLeaving
+		t.turn.command = []byte("DONE\r\n")
+		t.watch()
+		return
+	}
+	t.next()
+}
+
+// watch gives the upstream its time to answer.
+func (t *tap) watch() {
+	if t.turn.watch == nil {
+		t.turn.watch = time.AfterFunc(t.srv.timeouts.ours, t.overdue)
+		return
+	}
+	t.turn.watch.Reset(t.srv.timeouts.ours)
+}
+
+// overdue ends a session whose upstream keeps us, and so the client, waiting.
+func (t *tap) overdue() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.turn.phase == phaseNone || t.over {
+		return
+	}
+	t.srv.tap.lost("silence")
+	t.why = errSilent
+	_ = t.up.conn.Close()
+}
+
+func (t *tap) stopTimers() {
+	for _, timer := range []*time.Timer{t.turn.timer, t.turn.watch, t.lingering} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
+// doneLeaving handles the end of the upstream's IDLE, which the client does not see.
+func (t *tap) doneLeaving() {
+	t.cmds[0].idling = false
+	if t.gone {
+		t.cmds = t.cmds[:0]
+	}
+	if t.waiting && !t.gone {
+		t.back()
+		return
+	}
+	t.next()
+}
+
+// next sends our next command, or ends our turn.
+func (t *tap) next() {
+	if t.pick() {
+		t.turn.phase = phaseOurs
+		t.watch()
+		return
+	}
+	t.back()
+}
+
+// back ends our turn: the client's IDLE is begun anew, or its bytes may go on.
+func (t *tap) back() {
+	if !t.gone && len(t.cmds) == 1 && t.cmds[0].kind == commandIdle && !t.cmds[0].ending {
+		t.turn.phase = phaseReturning
+		t.turn.command = []byte(t.cmds[0].tag + " IDLE\r\n")
+		t.watch()
+		return
+	}
+	t.yielded()
+}
+
+// returned handles the "+" of the IDLE that we began anew.
+func (t *tap) returned() {
+	t.cmds[0].idling = true
+	t.yielded()
+}
+
+func (t *tap) yielded() {
+	t.turn.phase = phaseNone
+	if t.turn.watch != nil {
+		t.turn.watch.Stop()
+	}
+	if t.box != nil && t.box.idle() {
+		t.box.wantSince = time.Time{}
+	} else if t.box != nil {
+		t.box.wantSince = time.Now() // the next interruption is as far away as the first
+	}
+	t.free.Broadcast()
+}
+
+// pick chooses and renders our next command.
+func (t *tap) pick() bool {
+	b := t.box
+	if !t.hasWork() || t.leaving || b.until.After(time.Now()) || !t.afford() {
+		return false
+	}
+	t.turn.op = op{}
+	if t.turn.body == nil && !t.explore(b) {
+		for t.turn.body == nil && !b.want.Empty() {
+			t.choose(b)
+		}
+		if t.turn.body == nil {
+			return false
+		}
+	}
+	if t.turn.op.kind == opExplore {
+		return true
+	}
+	return t.renderBody(b) || t.pick()
+}
+
+// explore asks for UIDs that are not known, the newest first.
+func (t *tap) explore(b *selected) bool {
+	hi := max(b.explore.Max(), b.touched.Max())
+	if hi == 0 || b.exists == 0 {
+		b.explore, b.touched = uidset.Set{}, uidset.Set{}
+		return false
+	}
+	hi = min(hi, b.exists)
+	lo := hi - min(hi-1, exploreWindow-1)
+	if first := lowest(b.explore, b.touched); first > lo {
+		lo = min(first, hi)
+	}
+	t.turn.op = op{kind: opExplore, lo: lo, hi: hi}
+	t.command("FETCH %d:%d (UID)", lo, hi)
+	return true
+}
+
+func lowest(sets ...uidset.Set) uint32 {
+	var out uint32
+	for _, s := range sets {
+		if first := s.Min(); first != 0 && (out == 0 || first < out) {
+			out = first
+		}
+	}
+	return out
+}
+
+func (t *tap) command(format string, args ...any) {
+	t.turn.count++
+	t.turn.tag = strconv.AppendInt(append(t.turn.tag[:0], ownTag...), int64(t.turn.count), 10)
+	t.turn.command = fmt.Appendf(append(bytes.Clone(t.turn.tag), ' '), format+"\r\n", args...)
+	t.srv.tap.interjected.Inc()
+}
+
+// choose takes the newest message that is wanted.
+func (t *tap) choose(b *selected) {
+	uid := b.want.Max()
+	b.want.Remove(uid, uid)
+	if _, ok := b.uids.Seq(uid); !ok {
+		t.srv.tap.lost("no_sequence_number")
+		return
+	}
+	if b.ledger.Claim(uid) {
+		t.turn.body = &body{box: b, uid: uid}
+	}
+}
+
+// renderBody asks for the next chunk of the message under way.
+func (t *tap) renderBody(b *selected) bool {
+	m := t.turn.body
+	seq, ok := b.uids.Seq(m.uid)
+	if !ok || m.box != b {
+		t.dropBody()
+		return false
+	}
+	m.part, m.ok = 0, false
+	t.turn.op = op{kind: opBody, seq: seq}
+	items := "UID"
+	if m.offset == 0 {
+		items = "UID INTERNALDATE"
+	}
+	t.command("FETCH %d (%s BODY.PEEK[]<%d.%d>)", seq, items, m.offset, t.chunk())
+	return true
+}
+
+// dropBody gives up the message under way.
+func (t *tap) dropBody() {
+	m := t.turn.body
+	if m == nil {
+		return
+	}
+	t.turn.body = nil
+	if m.box.ledger != nil {
+		m.box.ledger.Release(m.uid)
+	}
+	m.tee.close()
+}

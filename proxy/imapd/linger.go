@@ -1,0 +1,97 @@
+package imapd
+
+import (
+	"context"
+	"time"
+
+	"heliograph/internal/limit"
+	"heliograph/proxy/imapd/scan"
+	"heliograph/proxy/upstream"
+)
+
+// linger lets captures end after the client has left without a word. It reports whether the session
+// goes on without it. Callers hold mu.
+func (t *tap) linger() bool {
+	if t.over || t.leaving || t.mid || len(t.half) > 0 || !t.hasWork() || t.gone {
+		return false
+	}
+	t.gone = true
+	t.lingering = time.AfterFunc(lingerTime, func() { _ = t.up.conn.Close() })
+	return true
+}
+
+// finished says that a session without client has nothing left to do. Callers hold mu.
+func (t *tap) finished() bool {
+	return t.gone && t.quiet() && (!t.hasWork() || t.box.until.After(time.Now()))
+}
+
+// learnCapabilities tells the scanner which literals a client may send.
+func (t *tap) learnCapabilities() {
+	t.fromClient.Offer(t.caps.Has)
+}
+
+// capabilities follows what the upstream says that it can do.
+func (t *tap) capabilities(r *scan.Response) {
+	switch {
+	case r.Is("CAPABILITY"):
+		t.caps = upstream.ParseCapabilities(r.Rest)
+	case r.HasCode("CAPABILITY"):
+		t.caps = upstream.ParseCapabilities(r.CodeArgs)
+	default:
+		return
+	}
+	t.learnCapabilities()
+}
+
+const (
+	// allowanceBytes is what a session takes of the provider's budget at once.
+	allowanceBytes = 4 << 20
+	// budgetTimeout bounds the question for it.
+	budgetTimeout = 5 * time.Second
+	// budgetPause is how long a session waits when the budget cannot be asked.
+	budgetPause = time.Minute
+	day         = 24 * time.Hour
+)
+
+// budget is what the session may fetch on its own account.
+type budget struct {
+	perDay    int64 // bytes that the provider lets an account read a day; 0 is no limit
+	allowance int64 // bytes
+	asking    bool
+}
+
+// afford says whether a chunk may be fetched now; if not, it asks for more.
+func (t *tap) afford() bool {
+	if t.budget.perDay <= 0 || t.budget.allowance > 0 {
+		return true
+	}
+	if t.budget.asking {
+		return false
+	}
+	t.budget.asking = true
+	perDay := t.budget.perDay
+	t.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.draining), budgetTimeout)
+		defer cancel()
+		units := int(max(perDay/allowanceBytes, 1))
+		d, err := t.srv.opts.Limiter.Allow(ctx, "imap-fetch:"+t.target.Name()+":"+t.account, limit.Rate{Count: units, Per: day, Burst: units}, 1)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.budget.asking = false
+		wait := time.Duration(0)
+		switch {
+		case err != nil:
+			wait = budgetPause
+		case !d.Allowed:
+			wait = max(d.RetryAfter, time.Second)
+			t.srv.tap.lost("budget")
+		default:
+			t.budget.allowance += allowanceBytes
+		}
+		if t.box != nil {
+			t.box.until = time.Now().Add(wait)
+			t.kick()
+		}
+	})
+	return false
+}

@@ -1,0 +1,346 @@
+package imapd
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"heliograph/config"
+	"heliograph/internal/journal"
+	"heliograph/internal/uidset"
+	"heliograph/proxy/imapd/scan"
+)
+
+// selected is the selected mailbox as the session's own data showed it.
+type selected struct {
+	name      string // UTF-8; INBOX in upper case; empty when it could not be read
+	validity  uint32 // UIDVALIDITY, 0 unknown
+	uidNext   uint32 // as SELECT said, 0 unknown
+	exists    uint32
+	entered   bool // SELECT was answered with OK
+	uids      uidset.Map
+	ledger    *journal.Mailbox // nil until it is loaded
+	keep      bool             // the policy takes messages of this mailbox
+	policy    config.CapturePolicy
+	want      uidset.Set // UIDs to be fetched
+	touched   uidset.Set // sequence numbers that the client read in part and whose UID is not known
+	explore   uidset.Set // sequence numbers that may be new and whose UID is not known
+	unnamed   uidset.Set // sequence numbers captured without their UID
+	arrived   time.Time  // when EXISTS last grew
+	wantSince time.Time  // when there was last nothing to do
+	refused   bool       // the upstream does not like our commands
+	until     time.Time  // budget: nothing is fetched before
+	failures  map[uint32]int
+}
+
+// exploreWindow is how many UIDs are asked for at once.
+const exploreWindow = 500
+
+// newBox is the mailbox of a SELECT.
+func (t *tap) newBox(args []byte) *selected {
+	name, _, ok := mailboxOf(args)
+	if !ok {
+		name = ""
+	}
+	return &selected{name: name}
+}
+
+// enterBox makes a mailbox the selected one, and loads what is known of it.
+func (t *tap) enterBox(b *selected) {
+	t.box = b
+	b.entered = true
+	b.policy = t.policy.Policy
+	b.keep = t.capturing && b.name != "" && b.validity != 0 && b.uidNext != 0 && t.policy.Folders.Takes(b.name, t.specialUse(b.name))
+	if !b.keep {
+		return
+	}
+	key := t.key(b.name, b.validity)
+	t.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.draining), ledgerTimeout)
+		defer cancel()
+		ledger, err := t.srv.opts.Journal.OpenMailbox(ctx, key, b.uidNext)
+		if err != nil {
+			t.srv.tap.lost("ledger")
+			t.log.Warn("mailbox is not captured, its ledger could not be read", "mailbox", key.Mailbox, "err", err)
+			return
+		}
+		t.mu.Lock()
+		t.ledgers = append(t.ledgers, ledger)
+		b.ledger = ledger
+		if t.box == b && !t.over {
+			b.plan(t.srv.owed.take(key))
+			t.kick()
+		}
+		t.mu.Unlock()
+	})
+}
+
+// ledgerTimeout bounds the wait for a mailbox's ledger; the client waits for none of it.
+const ledgerTimeout = 30 * time.Second
+
+func (t *tap) key(name string, validity uint32) journal.MailboxKey {
+	return journal.MailboxKey{Upstream: t.target.Name(), Account: t.account, Mailbox: name, UIDValidity: validity}
+}
+
+// leaveBox ends the selection. What is still wanted is remembered until the mailbox is
+// selected again, by whichever session of the account.
+func (t *tap) leaveBox() {
+	b := t.box
+	t.box = nil
+	t.dropBody()
+	if b == nil || !b.keep {
+		return
+	}
+	if !b.want.Empty() {
+		t.srv.owed.put(t.key(b.name, b.validity), b.want)
+	}
+}
+
+// closeLedgers gives the ledgers of the session's mailboxes back.
+func (t *tap) closeLedgers() {
+	for _, l := range t.ledgers {
+		l.Close()
+	}
+	t.ledgers = nil
+}
+
+// floor is the lowest UID that is captured without having been read.
+func (b *selected) floor() uint32 {
+	if b.policy == config.CaptureAll {
+		return 1
+	}
+	if since := b.ledger.Since(); since != 0 {
+		return since
+	}
+	return math.MaxUint32 // it is not known what is new
+}
+
+// plan finds what came while nobody looked, and takes over what is owed.
+func (b *selected) plan(owed uidset.Set) {
+	b.want.AddSet(owed)
+	floor := b.floor()
+	if b.policy == config.CaptureNew && floor > 1 { // what was touched before the ledger was there
+		b.want.Remove(1, floor-1)
+	}
+	b.want = b.ledger.Missing(b.want)
+	b.wantSince = time.Now()
+	if b.uidNext <= floor {
+		return
+	}
+	var all uidset.Set
+	all.Add(floor, b.uidNext-1)
+	missing := b.ledger.Missing(all)
+	if missing.Empty() {
+		return
+	}
+	if b.exists == 0 {
+		b.ledger.Settle(journal.UIDGone, goneReason, missing)
+		return
+	}
+	k := b.uidNext - missing.Ranges()[0].First // no more messages than this are at or above the first
+	b.explore.Add(max(1, b.exists-min(k, b.exists)+1), b.exists)
+}
+
+// setExists handles EXISTS (RFC 9051, 7.4.1).
+func (b *selected) setExists(n uint32) {
+	if b.entered && n > b.exists && b.keep {
+		b.note()
+		b.explore.Add(b.exists+1, n)
+		b.arrived = time.Now()
+	}
+	b.exists = n
+}
+
+// note begins the time that something is wanted.
+func (b *selected) note() {
+	if b.idle() {
+		b.wantSince = time.Now()
+	}
+}
+
+// idle says that nothing is to be fetched.
+func (b *selected) idle() bool { return b.want.Empty() && b.explore.Empty() && b.touched.Empty() }
+
+// expunge handles EXPUNGE (RFC 9051, 7.5.1).
+func (b *selected) expunge(seq uint32) {
+	if uid, ok := b.uids.UID(seq); ok {
+		b.goneUID(uid)
+	}
+	b.uids.Expunge(seq)
+	b.shift(seq)
+}
+
+func (b *selected) shift(seq uint32) {
+	if b.exists > 0 {
+		b.exists--
+	}
+	for _, s := range []*uidset.Set{&b.explore, &b.touched, &b.unnamed} {
+		*s = without(*s, seq)
+	}
+}
+
+// without is s after the message seq was expunged: all behind it move down by one.
+func without(s uidset.Set, seq uint32) uidset.Set {
+	if s.Empty() || s.Max() < seq {
+		return s
+	}
+	var out uidset.Set
+	for _, r := range s.Ranges() {
+		first, last := r.First, r.Last
+		if first > seq {
+			first--
+		}
+		if last >= seq {
+			last--
+		}
+		if first <= last && last > 0 {
+			out.Add(first, last)
+		}
+	}
+	return out
+}
+
+// goneUID notes that a message is not in the mailbox any more.
+func (b *selected) goneUID(uid uint32) {
+	wanted := b.want.Contains(uid)
+	b.want.Remove(uid, uid)
+	if b.ledger != nil && !b.ledger.Final(uid) && (wanted || uid >= b.floor()) {
+		b.ledger.Settle(journal.UIDGone, goneReason, uidset.Of(uid))
+	}
+}
+
+const goneReason = "expunged before it was captured"
+
+// maxVanished is up to how many UIDs of one response are followed one by one.
+const maxVanished = 1000
+
+// vanished handles VANISHED (RFC 7162, 3.2.10).
+func (b *selected) vanished(rest []byte) {
+	set, earlier, ok := scan.ParseVanished(rest)
+	if !ok {
+		return
+	}
+	if earlier { // they were gone before, and had no sequence number
+		b.want = b.want.Sub(set)
+		return
+	}
+	if set.Len() > maxVanished {
+		b.lose(uint32(min(set.Len(), uint64(b.exists))))
+		return
+	}
+	uids := slices.Collect(set.All())
+	known := true
+	for _, uid := range slices.Backward(uids) {
+		seq, ok := b.uids.Seq(uid)
+		known = known && ok
+		b.goneUID(uid)
+		if ok {
+			b.shift(seq)
+		}
+	}
+	if !known {
+		b.lose(0)
+	}
+	b.uids.Vanished(set)
+}
+
+// lose starts over with the numbers: which message has which is not known any more.
+func (b *selected) lose(fewer uint32) {
+	b.exists -= min(fewer, b.exists)
+	b.uids.Reset()
+	b.touched, b.unnamed = uidset.Set{}, uidset.Set{}
+	if !b.explore.Empty() && b.exists > 0 {
+		first := b.explore.Ranges()[0].First
+		b.explore = uidset.Set{}
+		b.explore.Add(min(max(1, first-min(first-1, maxVanished)), b.exists), b.exists)
+	}
+}
+
+// learn notes the UID of a message, and whether it is wanted.
+func (b *selected) learn(seq, uid uint32) {
+	if seq == 0 || uid == 0 {
+		return
+	}
+	b.uids.Learn(seq, uid)
+	if b.ledger == nil {
+		return
+	}
+	if b.unnamed.Contains(seq) {
+		b.unnamed.Remove(seq, seq)
+		b.want.Remove(uid, uid)
+		b.ledger.Settle(journal.UIDExcluded, "captured before its UID was known", uidset.Of(uid))
+	}
+	if !b.explore.Empty() && b.explore.Contains(seq) {
+		b.explore.Remove(seq, seq)
+		if uid >= b.floor() && !b.ledger.Final(uid) {
+			b.want.Add(uid, uid)
+		}
+	}
+	if !b.touched.Empty() && b.touched.Contains(seq) {
+		b.touched.Remove(seq, seq)
+		b.touch(seq, uid)
+	}
+}
+
+// touch notes that the client has read of a message.
+func (b *selected) touch(seq, uid uint32) {
+	if !b.keep {
+		return
+	}
+	if uid == 0 {
+		uid, _ = b.uids.UID(seq)
+	}
+	if uid == 0 {
+		b.note()
+		b.touched.Add(seq, seq)
+		return
+	}
+	if b.want.Contains(uid) || b.ledger != nil && (b.ledger.Final(uid) || b.policy == config.CaptureNew && uid < b.floor()) {
+		return
+	}
+	b.note()
+	b.want.Add(uid, uid)
+}
+
+// listed remembers which mailboxes have a special use (RFC 6154).
+func (t *tap) listed(r *scan.Response) {
+	attrs, name, ok := scan.ParseList(r.Rest)
+	if !ok || len(t.uses) >= maxUses {
+		return
+	}
+	for _, a := range attrs {
+		for _, use := range []string{`\Drafts`, `\Junk`, `\Trash`, `\Sent`, `\All`, `\Archive`, `\Flagged`} {
+			if strings.EqualFold(a, use) {
+				if t.uses == nil {
+					t.uses = map[string]string{}
+				}
+				t.uses[name] = use
+			}
+		}
+	}
+}
+
+// maxUses bounds the mailboxes with a special use: servers have one or two of each.
+const maxUses = 64
+
+// specialUse is what a mailbox is for: what LIST said, else what its name says in the languages of the
+// usual providers.
+func (t *tap) specialUse(name string) string {
+	if use, ok := t.uses[name]; ok {
+		return use
+	}
+	if i := strings.LastIndexAny(name, "/."); i >= 0 {
+		name = name[i+1:]
+	}
+	return usualNames[strings.ToLower(name)]
+}
+
+// usualNames are the names of special mailboxes at servers without SPECIAL-USE.
+var usualNames = map[string]string{
+	"drafts": `\Drafts`, "draft": `\Drafts`, "草稿": `\Drafts`, "草稿箱": `\Drafts`, "entwürfe": `\Drafts`, "brouillons": `\Drafts`,
+	"junk": `\Junk`, "spam": `\Junk`, "junk e-mail": `\Junk`, "junk email": `\Junk`, "bulk mail": `\Junk`, "垃圾邮件": `\Junk`, "垃圾箱": `\Junk`, "广告邮件": `\Junk`,
+	"trash": `\Trash`, "deleted": `\Trash`, "deleted messages": `\Trash`, "deleted items": `\Trash`, "已删除": `\Trash`, "已删除邮件": `\Trash`, "papierkorb": `\Trash`, "corbeille": `\Trash`,
+	"sent": `\Sent`, "sent messages": `\Sent`, "sent items": `\Sent`, "sent mail": `\Sent`, "已发送": `\Sent`, "已发送邮件": `\Sent`,
+}

@@ -1,0 +1,190 @@
+package imapd
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"heliograph/internal/journal"
+	"heliograph/internal/uidset"
+	"heliograph/proxy/imapd/scan"
+)
+
+// isOwn says whether the FETCH response that has begun answers our command. What the server says
+// unasked of the same message has neither a part of the body nor a UID alone.
+func (t *tap) isOwn(ev *scan.Event) bool {
+	f := &t.fetch
+	if t.turn.phase != phaseOurs {
+		return false
+	}
+	switch op := &t.turn.op; op.kind {
+	case opExplore:
+		return ev.Last && f.UID != 0 && !f.Touched && op.lo <= f.Seq && f.Seq <= op.hi
+	case opBody:
+		return f.Seq == op.seq && (f.Section == scan.SectionPartial || f.Section == scan.SectionWhole) && t.turn.body != nil
+	}
+	return false
+}
+
+// ownFetch takes one line of an answer to us. What it says besides of flags is for the client.
+func (t *tap) ownFetch(ev *scan.Event) (action, []byte) {
+	t.turn.mine = !ev.Last
+	f := &t.fetch
+	if t.turn.op.kind == opBody {
+		t.ownBody(ev)
+	}
+	if !ev.Last {
+		return swallow, nil
+	}
+	t.in = false
+	if t.turn.op.kind == opExplore {
+		t.turn.op.seen.Add(f.UID, f.UID)
+		t.box.learn(f.Seq, f.UID)
+	}
+	if f.HasFlags {
+		return replace, fmt.Appendf(nil, "* %d FETCH (%s)\r\n", f.Seq, f.Kept())
+	}
+	return swallow, nil
+}
+
+// ownBody takes a line of a message that we fetch: what follows it is the next part of the body.
+func (t *tap) ownBody(ev *scan.Event) {
+	m, f := t.turn.body, &t.fetch
+	if m == nil {
+		return
+	}
+	if m.tee == nil {
+		m.tee = t.newTee(journal.KindFetch, wayInterject, m.box.name, m.box)
+		m.tee.env.UID = m.uid
+	}
+	if !ev.Last {
+		if f.Section == scan.SectionPartial && f.Literal && ev.Size <= t.chunk() {
+			t.tee = m.tee
+		}
+		return
+	}
+	if len(f.Quoted) > 0 {
+		m.part += int64(len(f.Quoted))
+		t.seen = append(t.seen, copied{tee: m.tee, data: bytes.Clone(f.Quoted)})
+	}
+	if len(f.InternalDate) > 0 {
+		m.tee.env.InternalDate = internalDate(f.InternalDate)
+	}
+	m.draft = m.draft || f.HasFlags && f.HasFlag(`\\Draft`)
+	m.ok = f.UID == m.uid
+}
+
+// internalDate reads a date-time (RFC 9051, 9), the zero time if it is none.
+func internalDate(b []byte) time.Time {
+	at, err := time.Parse("_2-Jan-2006 15:04:05 -0700", strings.Trim(string(b), `" `))
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+// answered handles the tagged answer to our command, and goes on.
+func (t *tap) answered(r *scan.Response) {
+	t.turn.mine = false
+	ok := r.Status == scan.StatusOK
+	if r.Status == scan.StatusBad {
+		t.srv.tap.lost("refused")
+		t.log.Warn("mailbox is captured no further, the mail server refused a command", "answer", string(r.Rest))
+		t.box.refused = true
+		t.dropBody()
+		t.back()
+		return
+	}
+	if t.turn.op.kind == opExplore {
+		t.explored(ok)
+	} else if t.turn.body != nil {
+		t.gotPart(ok, r)
+	}
+	if t.waiting && !t.gone {
+		t.back()
+		return
+	}
+	t.next()
+}
+
+// explored settles what lies between the UIDs that we were told.
+func (t *tap) explored(ok bool) {
+	b, op := t.box, &t.turn.op
+	b.explore.Remove(op.lo, op.hi)
+	b.touched.Remove(op.lo, op.hi)
+	if !ok || op.seen.Len() != uint64(op.hi-op.lo)+1 {
+		return
+	}
+	var gone uidset.Set
+	first, last := op.seen.Min(), op.seen.Max()
+	if op.hi == b.exists && b.uidNext > last+1 {
+		last = b.uidNext - 1
+	}
+	floor := b.floor()
+	if last < floor {
+		return
+	}
+	gone.Add(max(first, floor), last)
+	gone = b.ledger.Missing(gone.Sub(op.seen))
+	if !gone.Empty() {
+		b.ledger.Settle(journal.UIDGone, goneReason, gone)
+	}
+}
+
+// gotPart judges a chunk. A message ends with the first chunk that is not full: what RFC822.SIZE
+// says is wrong at some servers.
+func (t *tap) gotPart(ok bool, r *scan.Response) {
+	m := t.turn.body
+	t.budget.allowance -= m.part
+	switch {
+	case !ok || !m.ok:
+		t.dropBody()
+		t.failed(m, ok, r)
+	case m.draft:
+		t.dropBody()
+		t.exclude(m.box, m.uid, "draft")
+	case m.part > t.chunk() || m.offset+m.part > maxMessage:
+		t.dropBody()
+		t.settleFailed(m, "the mail server sends more than was asked for")
+	case m.part < t.chunk():
+		t.turn.body = nil
+		t.seen = append(t.seen, copied{tee: m.tee, end: true})
+	default:
+		m.offset += m.part
+	}
+}
+
+// failed handles a chunk that did not come. A message that was expunged meanwhile is found out by
+// EXPUNGE.
+func (t *tap) failed(m *body, ok bool, r *scan.Response) {
+	if ok || r.HasCode("EXPUNGEISSUED") {
+		t.srv.tap.lost("no_answer")
+		return
+	}
+	if m.box.failures == nil {
+		m.box.failures = map[uint32]int{}
+	}
+	m.box.failures[m.uid]++
+	if m.box.failures[m.uid] < maxFailures {
+		m.box.want.Add(m.uid, m.uid)
+		return
+	}
+	t.settleFailed(m, "the mail server refused it: "+clip(string(r.Rest)))
+}
+
+func (t *tap) settleFailed(m *body, why string) {
+	t.srv.tap.lost("failed")
+	t.log.Warn("message given up", "mailbox", m.box.name, "uid", m.uid, "reason", why)
+	m.box.ledger.Settle(journal.UIDFailed, why, uidset.Of(m.uid))
+}
+
+// maxReason bounds what the ledger keeps of a server's words.
+const maxReason = 200
+
+func clip(s string) string {
+	if len(s) > maxReason {
+		s = strings.ToValidUTF8(s[:maxReason], "")
+	}
+	return s
+}
