@@ -107,7 +107,7 @@ func (w *world) captured(n int) map[uint32][]byte {
 	w.t.Helper()
 	var bodies map[uint32][]byte
 	w.eventually(fmt.Sprintf("%d messages are captured", n), func() bool {
-		entries, err := w.journal.Entries(w.t.Context(), journal.Filter{Limit: 10_000})
+		entries, err := w.journal.Entries(w.t.Context(), journal.Filter{State: journal.StateConfirmed, Limit: 10_000})
 		must(w.t, err)
 		if len(entries) < n {
 			return false
