@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -195,4 +196,12 @@ func (r *record) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.text.String()
+}
+
+func loopback() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+
+// endpoint is a server that plays scripts in clear.
+func endpoint(t *testing.T, scripts ...string) config.Endpoint {
+	t.Helper()
+	return config.Endpoint{Address: mailtest.Serve(t, nil, scripts...), TLS: config.TLSNone, Timeout: config.Duration(5 * time.Second)}
 }

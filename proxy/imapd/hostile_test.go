@@ -1,0 +1,505 @@
+package imapd_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"heliograph/config"
+	"heliograph/internal/mailtest"
+)
+
+const patience = 300 * time.Millisecond
+
+// Framing that readers could disagree about ends the session, and nothing of it
+// reaches the upstream.
+func TestClientFraming(t *testing.T) {
+	t.Parallel()
+	huge := strings.Repeat("x", 9000)
+	for name, c := range map[string]struct{ says, answer string }{
+		"bare LF":                       {`a LOGIN u p\nb NOOP\r\n`, "* BAD line does not end in CRLF"},
+		"bare CR":                       {`a LOGIN u\r p\r\n`, "* BAD NUL or CR within a line"},
+		"NUL":                           {`a LOGIN u p\x00\r\n`, "* BAD NUL or CR within a line"},
+		"NUL in a literal":              {`a LOGIN u {3+}\r\na\x00b\r\n`, "a BAD NUL within a literal"},
+		"line of 9,000 bytes":           {`a LOGIN u ` + huge + `\r\n`, "* BAD line too long"},
+		"endless line":                  {`a LOGIN u ` + huge, "* BAD line too long"},
+		"line too long behind literal":  {`a LOGIN u {1+}\r\nx` + huge + `\r\n`, "a BAD line too long"},
+		"AUTHENTICATE of 80 KB":         {`a AUTHENTICATE PLAIN ` + strings.Repeat("A", 80000) + `\r\n`, "* BAD line too long"},
+		"literal bomb, non-sync":        {`a LOGIN {4294967295+}\r\n`, "a BAD literal too large"},
+		"literals too large together":   {`a LOGIN {40000+}\r\n` + strings.Repeat("x", 40000) + ` {40000+}\r\n`, "a BAD literal too large"},
+		"number of eleven digits":       {`a LOGIN {00000000005}\r\n`, "a BAD {any}"},
+		"leading zero":                  {`a LOGIN {05}\r\n`, "a BAD {any}"},
+		"no number":                     {`a LOGIN {}\r\n`, "a BAD {any}"},
+		"two braces":                    {`a LOGIN u {5}}\r\n`, "a BAD {any}"},
+		"blank in the number":           {`a LOGIN u {5 }\r\n`, "a BAD {any}"},
+		"blank behind the number":       {`a LOGIN u {5} \r\n`, "a BAD {any}"},
+		"minus":                         {`a LOGIN u {5-}\r\n`, "a BAD {any}"},
+		"literal8":                      {`a LOGIN u ~{5}\r\n`, "a BAD {any}"},
+		"literal within an open quote":  {`a LOGIN \"u {5}\r\n`, "a BAD {any}"},
+		"literal behind an atom":        {`a LOGIN u{5}\r\n`, "a BAD {any}"},
+		"third literal":                 {`a LOGIN u p {5}\r\n`, ""},
+		"literal at a command without":  {`a NOOP {5}\r\n`, "a BAD {any}"},
+		"literal at an unknown command": {`a XYZZY {5+}\r\n`, "a BAD {any}"},
+		"literal as tag":                {`{5}\r\n`, "* BAD {any}"},
+		"literal as verb":               {`a {5}\r\n`, "* BAD {any}"},
+		"literal as mechanism":          {`a AUTHENTICATE {5+}\r\n`, "a BAD {any}"},
+		"literal as response":           {`a AUTHENTICATE PLAIN\r\n{5+}\r\n`, ""},
+		"TLS on the plain port":         {`\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n`, "* BAD {any}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFront(t, nil, learn)
+			switch name {
+			case "third literal": // it is announced properly, but there is no place for it
+				f.talk(lines(hello, `C= "`+c.says+`"`, "S: + OK", `C= "xxxxx\r\n"`, "S: a BAD LOGIN takes a user name and a password", "C: b NOOP", "S: b OK NOOP completed"))
+				return
+			case "literal as response":
+				f.talk(lines(hello, `C= "`+c.says+`"`, "S: + {any}", "S: a BAD syntax error", "C: b NOOP", "S: b OK NOOP completed"))
+				return
+			}
+			f.talk(lines(hello, `C= "`+c.says+`"`, "S: "+c.answer, "S: * BYE the connection cannot go on after that", "-- eof"))
+			if n := f.metric("heliograph_imap_refusals_total", "reason", "framing"); n != 1 {
+				t.Errorf("%v refusals are counted, want 1", n)
+			}
+		})
+	}
+}
+
+// What is only wrong is answered, and the session goes on.
+func TestBadCommands(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, nil, learn)
+	f.talk(lines(hello, `
+		C= "\r\n"
+		S: * BAD syntax error
+		C: a
+		S: * BAD syntax error
+		C: a*b NOOP
+		S: * BAD syntax error
+		C: a  NOOP
+		S: * BAD syntax error
+		C: a NOOP now
+		S: a BAD NOOP takes no arguments
+		C: a CAPABILITY IDLE
+		S: a BAD CAPABILITY takes no arguments
+		C: a SELECT INBOX
+		S: a BAD log in first
+		C: a XYZZY
+		S: a BAD log in first
+		C: a LOGIN
+		S: a BAD LOGIN takes a user name and a password
+		C: a LOGIN u
+		S: a BAD LOGIN takes a user name and a password
+		C: a LOGIN u p q
+		S: a BAD LOGIN takes a user name and a password
+		C: a LOGIN (u p)
+		S: a BAD LOGIN takes a user name and a password
+		C: a LOGIN "u""p"
+		S: a BAD syntax error
+		C: a LOGIN u "p\x"
+		S: a BAD syntax error
+		C: a LOGIN u "p
+		S: a BAD syntax error
+		C: a LOGIN u {65537}
+		S: a BAD literal too large
+		C: a LOGIN {4294967295}
+		S: a BAD literal too large
+		C= "a LOGIN u {1+}\r\nxy\r\n"
+		S: a BAD syntax error
+		C= "a LOGIN {3+}\r\nu\r\n p\r\n"
+		S: a NO [AUTHENTICATIONFAILED] {any}
+		C: a ID
+		S: a BAD ID takes NIL or a list of pairs
+		C: a ID ("name")
+		S: a BAD ID takes NIL or a list of pairs
+		C: a ID "name" "x"
+		S: a BAD ID takes NIL or a list of pairs
+		C: a ID ("name" x)
+		S: a BAD ID takes NIL or a list of pairs
+		C: a AUTHENTICATE
+		S: a BAD AUTHENTICATE takes a mechanism
+		C: a AUTHENTICATE PLAIN !
+		S: a BAD the initial response is not base64
+		C: a AUTHENTICATE SCRAM-SHA-256-PLUS
+		S: a NO [CANNOT] {any}
+		C: a STARTTLS
+		S: a BAD STARTTLS is not offered here
+		C: a LOGOUT
+		S: * BYE logging out
+		S: a OK LOGOUT completed
+		-- eof`))
+}
+
+func TestFloodOfCommands(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, nil, learn)
+	f.talk(lines(hello, `C= "`+strings.Repeat(`a NOOP\r\n`, 64)+`"`, strings.Repeat("S: a OK NOOP completed\n", 64), "S: * BYE too many commands without a login\n-- eof"))
+}
+
+func TestSlowClients(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"silence":          ``,
+		"half a line":      `C= "a LOG"`,
+		"half a literal":   `C= "a LOGIN {5+}\r\nabc"`,
+		"no literal":       "C: a LOGIN {5}\nS: + OK",
+		"no response":      "C: a AUTHENTICATE PLAIN\nS: + {any}",
+		"half a response":  "C: a AUTHENTICATE PLAIN\nS: + {any}\nC= \"AAAA\"",
+		"nothing more":     "C: a NOOP\nS: a OK NOOP completed",
+		"half behind NOOP": "C= \"a NOOP\\r\\nb \"\nS: a OK NOOP completed",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFront(t, func(s *setup) { s.patience = patience }, learn)
+			f.talk(lines(hello, script, "S: * BYE timeout before login\n-- eof"))
+		})
+	}
+}
+
+// A byte at a time ends with the patience for one command, not for one byte.
+func TestBytesThatTrickle(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, func(s *setup) { s.patience = patience }, learn)
+	c, err := net.Dial("tcp", f.addr)
+	must(t, err)
+	defer c.Close()
+	tick := time.NewTicker(patience / 20)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		<-tick.C
+		if _, err := io.WriteString(c, "x"); err != nil {
+			break
+		}
+		if n > 8000 {
+			t.Fatal("the client may trickle for ever")
+		}
+	}
+}
+
+// A client that says nothing else than that it goes.
+func TestClientVanishes(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"at once":            ``,
+		"inside a line":      `C= "a LOGIN u"`,
+		"inside a literal":   `C= "a LOGIN u {10+}\r\nabc"`,
+		"at a challenge":     "C: a AUTHENTICATE PLAIN\nS: + {any}",
+		"with a reset":       "C= \"a LOGIN u\"\n-- reset",
+		"before the literal": "C: a LOGIN {5}\nS: + OK",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newFront(t, nil, learn).talk(hello + script)
+		})
+	}
+}
+
+// Whatever the upstream does at a login, the client gets a clear answer in time and no
+// success that the upstream did not give to this command.
+func TestHostileUpstreams(t *testing.T) {
+	t.Parallel()
+	const (
+		login = `C= "a LOGIN u@example.com {6+}\r\nsecret\r\n"`
+		lost  = `S: a NO [UNAVAILABLE] the mail server did not answer the login, try again later (session {any})`
+	)
+	waits, nonSync := upWith("IMAP4rev1 AUTH=PLAIN"), upHello
+	endless := `S= "* OK ` + strings.Repeat("x", 70000) + `"`
+	many := strings.Repeat(`S= "* OK `+strings.Repeat("y", 60000)+`\r\n"`+"\n", 19)
+	for name, c := range map[string]struct{ upstream, client string }{
+		"closes":                            {nonSync + login, lost},
+		"resets":                            {nonSync + login + "\n-- reset", lost},
+		"closes inside its answer":          {nonSync + login + "\nS= \"a OK i\"", lost},
+		"silence":                           {nonSync + login + "\n-- hold", lost},
+		"PREAUTH in the middle":             {nonSync + login + "\nS: * PREAUTH you are in\n-- hold", lost},
+		"OK for another's tag":              {nonSync + login + "\nS: b OK in\n-- hold", lost},
+		"a tag that begins like ours":       {nonSync + login + "\nS: aa OK in\n-- hold", lost},
+		"neither tag nor response":          {nonSync + login + "\nS: hello\n-- hold", lost},
+		"a status of its own":               {nonSync + login + "\nS: a YES in\n-- hold", lost},
+		"a continuation for the password":   {nonSync + login + "\nS: + once more, please\n-- hold", lost},
+		"endless line":                      {nonSync + login + "\n" + endless + "\n-- hold", lost},
+		"endless lines":                     {nonSync + login + "\n" + many + "-- hold", ""},
+		"literal bomb":                      {nonSync + login + "\nS: * LIST () {4294967295}\n-- hold", lost},
+		"unfinished literal":                {nonSync + login + "\nS= \"* LIST () {10}\\r\\na OK in\\r\\n\"\n-- hold", lost},
+		"OK before the password":            {waits + "C: a LOGIN u@example.com {6}\nS: a OK in\n-- eof", lost},
+		"+ and OK in one":                   {waits + "C: a LOGIN u@example.com {6}\nS= \"+ go\\r\\na OK in\\r\\n\"\n-- eof", lost},
+		"a forged answer with the greeting": {"S= \"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN LITERAL+] up ready\\r\\na OK in\\r\\n\"\n-- eof", lost},
+		"CAPABILITY of 1 MB":                {nonSync + login + "\nS= \"* CAPABILITY " + strings.Repeat("X ", 500000) + "\\r\\n\"\n-- hold", lost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFront(t, func(s *setup) {
+				s.patience = 3 * patience
+				s.upstreams[0].IMAP.Address = hostile(t, nil, learn, c.upstream)
+			})
+			if name == "endless lines" {
+				c.client = strings.Repeat("S: * OK {any}\n", 17) + lost
+			}
+			f.talk(lines(hello, login, c.client, `
+				C: b LOGOUT
+				S: * BYE logging out
+				S: b OK LOGOUT completed
+				-- eof`))
+			f.wantLogin("upstream_error")
+		})
+	}
+}
+
+// hostile serves the scripts; a peer that hangs up on it is no mistake.
+func hostile(t *testing.T, tc *tls.Config, scripts ...string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for _, script := range scripts {
+			c, err := l.Accept()
+			if err != nil {
+				t.Errorf("a script was not played: %v", err)
+				return
+			}
+			wg.Go(func() {
+				err := mailtest.Play(c, mailtest.Server, tc, script)
+				if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+					t.Error(err)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return l.Addr().String()
+}
+
+// The same with AUTHENTICATE.
+func TestHostileUpstreamsAtAuthenticate(t *testing.T) {
+	t.Parallel()
+	const lost = `S: a NO [UNAVAILABLE] {any}`
+	for name, c := range map[string]struct{ upstream, client string }{
+		"OK without a response": {
+			upWith("IMAP4rev1 AUTH=PLAIN") + "C: a AUTHENTICATE PLAIN\nS: a OK in\n-- eof",
+			"C: a AUTHENTICATE PLAIN\nS: + {any}\nC: AHVAZXhhbXBsZS5jb20AcA==\n" + lost,
+		},
+		"OK without a challenge": {
+			upHello + "C: a AUTHENTICATE CRAM-MD5\nS: a OK in\n-- eof",
+			"C: a AUTHENTICATE CRAM-MD5\n" + lost,
+		},
+		"OK to a cancelled one": {
+			upHello + "C: a AUTHENTICATE CRAM-MD5\nS: + AAAA\nC: *\nS: a OK in\n-- eof",
+			"C: a AUTHENTICATE CRAM-MD5\nS: + AAAA\nC: *\n" + lost,
+		},
+		"challenge and OK in one": {
+			upHello + "C: a AUTHENTICATE CRAM-MD5\nS= \"+ AAAA\\r\\na OK in\\r\\n\"\n-- eof",
+			"C: a AUTHENTICATE CRAM-MD5\nS: + AAAA\nC: BBBB\n" + lost,
+		},
+		"endless challenges": {
+			upHello + "C: a AUTHENTICATE CRAM-MD5\n" + strings.Repeat("S: + AAAA\nC: BBBB\n", 16) + "S: + AAAA\n-- eof",
+			"C: a AUTHENTICATE CRAM-MD5\n" + strings.Repeat("S: + AAAA\nC: BBBB\n", 16) + lost,
+		},
+		"a challenge of 70 KB": {
+			upHello + "C: a AUTHENTICATE CRAM-MD5\nS: + " + strings.Repeat("A", 70000) + "\n-- hold",
+			"C: a AUTHENTICATE CRAM-MD5\n" + lost,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFront(t, func(s *setup) { s.upstreams[0].IMAP.Address = hostile(t, nil, learn, c.upstream) })
+			f.talk(lines(hello, c.client, "C: b LOGOUT\nS: * BYE logging out\nS: b OK LOGOUT completed\n-- eof"))
+			f.wantLogin("upstream_error")
+		})
+	}
+}
+
+// A command in the place of a response is none of the upstream's business: it may
+// have ended the exchange meanwhile.
+func TestCommandAsResponse(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, nil, learn, upHello+"C: a AUTHENTICATE CRAM-MD5\nS: + AAAA\n-- eof")
+	f.talk(lines(hello, "C: a AUTHENTICATE CRAM-MD5\nS: + AAAA\nC: b LOGIN u p\nS: a BAD syntax error\nC: c NOOP\nS: c OK NOOP completed"))
+}
+
+// An upstream that says BYE has had its say.
+func TestUpstreamSaysBye(t *testing.T) {
+	t.Parallel()
+	t.Run("instead of an answer", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, nil, learn, lines(upHello, "C: a LOGIN u@example.com p\nS: * BYE [UNAVAILABLE] maintenance"))
+		f.talk(lines(hello, "C: a LOGIN u@example.com p\nS: * BYE [UNAVAILABLE] maintenance\n-- eof"))
+	})
+	t.Run("before a refusal", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, nil, learn, lines(upHello, "C: a LOGIN u@example.com p\nS: * BYE you again\nS: a NO bad"))
+		f.talk(lines(hello, "C: a LOGIN u@example.com p\nS: * BYE you again\nS: a NO bad\n-- eof"))
+	})
+	t.Run("instead of a greeting", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, nil, learn, "S: * BYE [LIMIT] too many of you", "S: * BYE come back later", "S: * BYE",
+			lines(upHello, "C: d LOGIN u@example.com p\nS: d OK in", upTap))
+		f.talk(lines(hello, `
+			C: a LOGIN u@example.com p
+			S: a NO [LIMIT] too many of you
+			C: b LOGIN u@example.com p
+			S: b NO [UNAVAILABLE] come back later
+			C: c LOGIN u@example.com p
+			S: c NO [UNAVAILABLE] {any}
+			C: d LOGIN u@example.com p
+			S: d OK in`, tap))
+	})
+	t.Run("to the first question", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, nil, "S: * BYE not now")
+		f.talk("S: * BYE [UNAVAILABLE] the mail server cannot be reached now, try again later (session {any})\n-- eof")
+	})
+}
+
+// A password is not said in clear, neither by the client nor to the upstream, and
+// what came in clear does not count afterwards.
+func TestTLSOfTheClient(t *testing.T) {
+	t.Parallel()
+	startTLS := func(s *setup) { s.listener.TLS, s.listener.AllowPlaintextAuth = config.TLSStartTLS, false }
+	const clear = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED] ready\n"
+	t.Run("STARTTLS", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, startTLS, learn, lines(upHello, "C: a LOGIN u@example.com p\nS: a OK in", upTap))
+		f.talk(lines(clear, `
+			C: i ID ("name" "forged in clear")
+			S: * ID ("name" "Up" "quote" "\"")
+			S: i OK ID completed
+			C: a LOGIN u@example.com secret
+			S: a NO [PRIVACYREQUIRED] logins need TLS
+			C: b LOGIN {5}
+			S: b NO [PRIVACYREQUIRED] logins need TLS
+			C= "c LOGIN {1+}\r\nu {6+}\r\nsecret\r\n"
+			S: c NO [PRIVACYREQUIRED] logins need TLS
+			C: d AUTHENTICATE PLAIN AHUAcA==
+			S: d NO [PRIVACYREQUIRED] logins need TLS
+			C: e AUTHENTICATE PLAIN
+			S: e NO [PRIVACYREQUIRED] logins need TLS
+			C: s STARTTLS x
+			S: s BAD STARTTLS takes no arguments
+			C: s STARTTLS
+			S: s OK begin TLS
+			-- tls
+			C: s STARTTLS
+			S: s BAD TLS is active already
+			C: c CAPABILITY
+			S: * CAPABILITY `+caps+`
+			S: c OK CAPABILITY completed
+			C: a LOGIN u@example.com p
+			S: a OK in`, tap))
+	})
+	t.Run("injection", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, startTLS, learn)
+		f.talk(lines(clear, `
+			C= "s STARTTLS\r\na NOOP\r\n"
+			S: s BAD commands must not be pipelined behind STARTTLS
+			S: * BYE the connection cannot go on after that
+			-- eof`))
+		if n := f.metric("heliograph_imap_refusals_total", "reason", "starttls_injection"); n != 1 {
+			t.Errorf("%v injections are counted, want 1", n)
+		}
+	})
+	t.Run("implicit", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, func(s *setup) { s.listener.TLS, s.listener.AllowPlaintextAuth = config.TLSImplicit, false }, learn,
+			lines(upHello, "C: a LOGIN u@example.com p\nS: a OK in", upTap))
+		f.talk(lines("-- tls", hello, "C: a LOGIN u@example.com p\nS: a OK in", tap))
+	})
+	t.Run("no TLS at all", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, func(s *setup) { s.listener.AllowPlaintextAuth = false }, learn)
+		f.talk(lines("S: * OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ LOGINDISABLED] ready\nC: a LOGIN u p\nS: a NO [PRIVACYREQUIRED] logins need TLS"))
+	})
+}
+
+// An upstream that must be encrypted and is not, for whatever reason, gets no password.
+func TestTLSOfTheUpstream(t *testing.T) {
+	t.Parallel()
+	const plain, start = "S: * OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] up\n", "C: {any} STARTTLS\n"
+	const encrypted = "-- tls\nC: {any} CAPABILITY\nS: * CAPABILITY IMAP4rev1 AUTH=PLAIN\nS: hg2 OK\n"
+	for name, script := range map[string]string{
+		"no STARTTLS":      "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] up\n-- eof",
+		"PREAUTH":          "S: * PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] up\n-- eof",
+		"STARTTLS refused": plain + start + "S: hg1 NO not today\n-- eof",
+		"bytes behind it":  plain + start + "S= \"hg1 OK go\\r\\na OK in\\r\\n\"\n-- eof",
+		"no TLS behind it": plain + start + "S= \"hg1 OK go\\r\\n\"\n-- hold",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ca := mailtest.NewAuthority(t)
+			tc := &tls.Config{Certificates: []tls.Certificate{ca.Issue(time.Now().Add(time.Hour), "127.0.0.1", "localhost")}}
+			f := newFront(t, func(s *setup) {
+				s.patience = 3 * patience
+				e := &s.upstreams[0].IMAP
+				e.TLS, e.CAFile, e.ServerName = config.TLSStartTLS, ca.File, "localhost"
+				e.Address = hostile(t, tc, plain+start+"S: hg1 OK go\n"+encrypted+"C: {any} LOGOUT\n-- hold", script)
+			})
+			f.talk(lines("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready", `
+				C: a LOGIN u@example.com secret
+				S: a NO [UNAVAILABLE] the mail server cannot be reached now, try again later (session {any})
+				C: b LOGOUT
+				S: * BYE logging out
+				S: b OK LOGOUT completed
+				-- eof`))
+			f.wantLogin("upstream_error")
+			if log := f.log.String(); strings.Contains(log, "secret") {
+				t.Error("the password is in the log")
+			}
+		})
+	}
+	t.Run("none and LOGINDISABLED", func(t *testing.T) {
+		t.Parallel()
+		disabled := upWith("IMAP4rev1 LOGINDISABLED")
+		f := newFront(t, nil, lines(disabled, "C: hg LOGOUT\n-- hold"), disabled+"-- eof")
+		f.talk("S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] ready\nC: a LOGIN u@example.com p\nS: a NO [PRIVACYREQUIRED] the mail server takes no password without TLS (session {any})")
+	})
+}
+
+// When the server drains, clients are told so wherever they are.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	const bye = "S: * BYE the gateway is shutting down, connect again\n-- eof"
+	for name, c := range map[string]struct {
+		client, end string
+		upstream    []string
+	}{
+		"idle":           {hello, bye, nil},
+		"half a command": {hello + "C: a NOOP\nS: a OK NOOP completed\nC= \"b LOG\"", bye, nil},
+		"at a challenge": {hello + "C: a AUTHENTICATE PLAIN\nS: + {any}", bye, nil},
+		"at the upstream": {
+			hello + "C: a LOGIN u@example.com p\nS: * OK wait",
+			"S: a NO [UNAVAILABLE] {any}\n" + bye,
+			[]string{upHello + "C: a LOGIN u@example.com p\nS: * OK wait\n-- eof"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFront(t, nil, append([]string{learn}, c.upstream...)...)
+			conn, err := net.Dial("tcp", f.addr)
+			must(t, err)
+			defer conn.Close()
+			half := &unclosed{conn}
+			must(t, mailtest.Play(half, mailtest.Client, nil, c.client))
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			drained := make(chan error, 1)
+			go func() { drained <- f.proxy.Drain(ctx) }()
+			must(t, mailtest.Play(conn, mailtest.Client, nil, c.end))
+			must(t, <-drained)
+		})
+	}
+}
+
+// unclosed stays open behind a script.
+type unclosed struct{ net.Conn }
+
+func (unclosed) Close() error { return nil }
