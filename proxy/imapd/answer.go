@@ -216,7 +216,7 @@ func responseCode(text []byte) string {
 // login sends LOGIN as the client did, but for the form in which literals are announced.
 func (d *dialogue) login(ctx context.Context, parts []part) (answer, error) {
 	var piece []byte
-	defer func() { clear(piece) }()
+	defer func() { clear(piece[:cap(piece)]) }()
 	// All of it fits, so that no copy of a password is left behind by growing.
 	size := 0
 	for _, p := range parts {

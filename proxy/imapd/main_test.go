@@ -110,7 +110,7 @@ func (f *front) open(s setup) {
 	}
 	f.proxy, err = proxy.New(proxy.Options{
 		Listeners: []proxy.Listener{{Config: s.listener, Handler: f.server}},
-		TLS:       &tls.Config{Certificates: []tls.Certificate{f.ca.Issue(time.Now().Add(time.Hour), "gw.example", "mail.one.example")}},
+		TLS:       &tls.Config{Certificates: []tls.Certificate{f.ca.Issue(time.Now().Add(time.Hour), "gw.example", "localhost")}},
 		Limits:    s.limits,
 	})
 	must(t, err)
