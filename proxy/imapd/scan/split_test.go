@@ -3,7 +3,9 @@ package scan_test
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,7 +32,7 @@ func (r *recorder) note(ev scan.Event, taken []byte) {
 	case scan.Literal:
 		r.literal = append(r.literal, taken...)
 		if ev.Done {
-			r.events = append(r.events, fmt.Sprintf("literal %q", r.literal))
+			r.events = append(r.events, "literal "+show(r.literal))
 			r.literal = nil
 		}
 	case scan.Line:
@@ -55,9 +57,9 @@ func (r *recorder) note(ev scan.Event, taken []byte) {
 			}
 			b.WriteByte('}')
 		}
-		fmt.Fprintf(&b, " %q", ev.Text)
+		b.WriteString(" " + show(ev.Text))
 		if c := ev.Command; c.Verb != "" || c.Tag != nil {
-			fmt.Fprintf(&b, " tag=%q verb=%q args=%q", c.Tag, c.Verb, c.Args)
+			fmt.Fprintf(&b, " tag=%s verb=%q args=%s", show(c.Tag), c.Verb, show(c.Args))
 		}
 		r.events = append(r.events, b.String())
 	case scan.Bad:
@@ -66,14 +68,22 @@ func (r *recorder) note(ev scan.Event, taken []byte) {
 	}
 }
 
+// show quotes short bytes, and tells long ones by their checksum.
+func show(p []byte) string {
+	if len(p) > 200 {
+		return fmt.Sprintf("%q and %d bytes of %08x", p[:20], len(p), crc32.ChecksumIEEE(p))
+	}
+	return strconv.Quote(string(p))
+}
+
 // feed hands the input over in pieces, each of which is overwritten when it is used up.
 // settle is asked what to do while a literal waits; it may be nil for a server.
 func feed(s next, pieces [][]byte, settle func()) *recorder {
 	r := &recorder{}
 	var chunk []byte
 	for _, piece := range pieces {
-		for i := range chunk[:cap(chunk)] {
-			chunk[:cap(chunk)][i] = '}'
+		for i := range chunk {
+			chunk[i] = '}'
 		}
 		chunk = append(chunk[:0], piece...)
 		for p := chunk; len(p) > 0; {
