@@ -262,8 +262,9 @@ func atomLength(p []byte) int {
 
 // literalOf reads the announcement of a literal, of which p must be all.
 func literalOf(p []byte) (size int, sync, ok bool) {
-	digits, ok := bytes.CutPrefix(p, []byte("{"))
-	if digits, ok = bytes.CutSuffix(digits, []byte("}")); !ok {
+	digits, begins := bytes.CutPrefix(p, []byte("{"))
+	digits, ends := bytes.CutSuffix(digits, []byte("}"))
+	if !begins || !ends {
 		return 0, false, false
 	}
 	digits, plus := bytes.CutSuffix(digits, []byte("+"))

@@ -94,7 +94,7 @@ func renderID(fields []idField) []byte {
 	return append(out, ')')
 }
 
-func quotable(p []byte) bool { return bytes.IndexAny(p, "\x00\r\n") < 0 }
+func quotable(p []byte) bool { return !bytes.ContainsAny(p, "\x00\r\n") }
 
 func appendQuoted(out, p []byte) []byte {
 	out = append(out, '"')

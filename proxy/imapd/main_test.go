@@ -126,6 +126,11 @@ func (f *front) open(s setup) {
 		if n := f.metric("heliograph_imap_sessions"); n != 0 {
 			t.Errorf("%v sessions are counted after the end", n)
 		}
+		for _, password := range []string{"secret", "correct horse", "AHVAZXhhbXBsZS5jb20"} {
+			if strings.Contains(f.log.String(), password) {
+				t.Errorf("the log holds %q", password)
+			}
+		}
 		if t.Failed() {
 			t.Log(f.log.String())
 		}
