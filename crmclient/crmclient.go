@@ -39,6 +39,10 @@ type Sighting struct {
 	Kind    string    `json:"kind"`
 	Account string    `json:"account,omitempty"`
 	At      time.Time `json:"at"`
+	// Of the kinds fetch, append and backfill: the place in the account's mailbox, as far as it is known.
+	Mailbox     string `json:"mailbox,omitempty"` // name in UTF-8
+	UIDValidity uint32 `json:"uidvalidity,omitempty"`
+	UID         uint32 `json:"uid,omitempty"`
 }
 
 // Activity is one message as a CRM gets it.
@@ -50,7 +54,7 @@ type Activity struct {
 	Subject      string
 	Date         time.Time // of the Date field, or when it was captured where that is missing
 	From         Person
-	To, CC, BCC  []Person // BCC comes from the envelope
+	To, CC, BCC  []Person // BCC comes from the envelope or the sender's own copy
 	Text         string   // whole text
 	TextUnquoted string   // without quoted history
 	HTML         string   // sanitised

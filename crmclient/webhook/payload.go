@@ -24,7 +24,7 @@ type Payload struct {
 	From         Person               `json:"from"`
 	To           []Person             `json:"to"`
 	CC           []Person             `json:"cc"`
-	BCC          []Person             `json:"bcc"` // from the envelope
+	BCC          []Person             `json:"bcc"` // from the envelope or the sender's own copy
 	Text         string               `json:"text"`
 	TextUnquoted string               `json:"text_unquoted"`
 	HTML         string               `json:"html"`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"heliograph/config"
 	"heliograph/crmclient"
@@ -52,6 +53,7 @@ func (m *Mirror) activity(ctx context.Context, key string) (*crmclient.Activity,
 	var msg *message.Message
 	var first journal.Entry
 	var p people
+	var parsed int
 	for _, s := range copies {
 		if s.excluded != "" {
 			continue
@@ -73,16 +75,33 @@ func (m *Mirror) activity(ctx context.Context, key string) (*crmclient.Activity,
 			}
 			first, p = e, m.people(e, msg)
 		default:
-			p.bcc = append(p.bcc, blind(e, p.to, p.cc, p.bcc)...)
+			own, err := m.ownCopy(ctx, e, p.from, &parsed)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			p.bcc = append(p.bcc, blind(e, own, p.to, p.cc, p.bcc)...)
 		}
 	}
 	if msg == nil {
 		return nil, nil, nil, errGone
 	}
 	p.external = nil
-	p.classify(m.o.Internal, employee(first))
+	p.classify(m.ours(a.Accounts...), byEmployee(first, p.from))
 	m.fill(a, &p, msg, first)
 	return a, &p, msg, nil
+}
+
+// maxOwnCopies bounds how many copies of one message are read for their Bcc field only.
+const maxOwnCopies = 4
+
+// ownCopy reads a further copy where it can name blind recipients that no other does: in the sender's mailbox.
+func (m *Mirror) ownCopy(ctx context.Context, e journal.Entry, from crmclient.Person, parsed *int) (*message.Message, error) {
+	own := e.Kind == journal.KindAppend || e.Kind.Mailbox() && strings.EqualFold(e.Account, from.Address)
+	if !own || *parsed >= maxOwnCopies {
+		return nil, nil //nolint:nilnil // there is nothing to learn
+	}
+	*parsed++
+	return parse(ctx, m.event(e))
 }
 
 func (m *Mirror) event(e journal.Entry) hooks.Event {
@@ -93,7 +112,7 @@ func (m *Mirror) event(e journal.Entry) hooks.Event {
 func (m *Mirror) fill(a *crmclient.Activity, p *people, msg *message.Message, e journal.Entry) {
 	a.MessageID, a.Subject, a.Date = msg.MessageID, msg.Subject, msg.Date
 	if a.Date.IsZero() {
-		a.Date = e.Received
+		a.Date = sightingOf(e).date
 	}
 	a.Direction, a.From, a.To, a.CC, a.BCC = p.direction, p.from, p.to, p.cc, p.bcc
 	a.Text, a.TextUnquoted, a.HTML = msg.Text, msg.Unquoted, msg.HTML

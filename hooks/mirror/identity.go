@@ -2,8 +2,10 @@ package mirror
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"heliograph/crmclient"
@@ -18,15 +20,40 @@ type sighting struct {
 	entry       journal.ID
 	kind        journal.Kind
 	account     string
-	at          time.Time
+	at          time.Time // when it was captured
+	date        time.Time // when the message came to be there, which may be long before
 	unconfirmed bool
 	excluded    string
+	// The place in a mailbox, of the kinds that have one.
+	mailbox     string
+	uidValidity uint32
+	uid         uint32 // 0 while it is not known
+	place       string // id of the mailbox; empty while uid is 0
+}
+
+// sightingOf tells where and when the entry was seen.
+func sightingOf(e journal.Entry) sighting {
+	s := sighting{
+		entry: e.ID, kind: e.Kind, account: strings.ToLower(e.Account), at: e.Received, date: e.Received,
+		unconfirmed: e.State == journal.StateUnconfirmed,
+	}
+	if !e.Kind.Mailbox() {
+		return s
+	}
+	if !e.InternalDate.IsZero() {
+		s.date = e.InternalDate
+	}
+	if s.mailbox = e.Mailbox; e.UID != 0 {
+		s.uidValidity, s.uid, s.place = e.UIDValidity, e.UID, e.Place().ID().String()
+	}
+	return s
 }
 
 // recorded is what record found and did.
 type recorded struct {
 	newMessage  bool
 	newSighting bool
+	duplicate   bool     // the place was seen before
 	joined      int      // threads that turned out to be one
 	added       []string // targets that got a job
 }
@@ -36,6 +63,15 @@ type recorded struct {
 // sighting, or the sighting sees its end.
 func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *message.Message, p people) (recorded, error) {
 	var out recorded
+	first, err := seenBefore(ctx, tx, s)
+	if err != nil {
+		return out, fmt.Errorf("place: %w", err)
+	}
+	if first != "" {
+		out.duplicate = true
+		row := s.row(msg.MessageID, "", journal.LedgerExcluded, reasonDuplicate+first, m.o.Now())
+		return out, m.o.Journal.Note(ctx, tx, row)
+	}
 	thread, isNew, err := m.touch(ctx, tx, s, msg, p)
 	if err != nil {
 		return out, fmt.Errorf("message: %w", err)
@@ -81,12 +117,33 @@ func (m *Mirror) touch(ctx context.Context, tx store.Querier, s sighting, msg *m
 	return thread, thread == "", err
 }
 
+// reasonDuplicate begins the ledger's reason for an entry of a message that was captured twice at one place: two
+// processes had it at once, or a crash came between an entry and its note in the ledger of the mailbox.
+const reasonDuplicate = "already captured at this place, as entry "
+
+// errPlaceTaken says that the same place is being recorded at this moment.
+var errPlaceTaken = errors.New("another entry of the same place was recorded meanwhile")
+
+// seenBefore returns the entry of an earlier sighting at the same place, or nothing.
+func seenBefore(ctx context.Context, tx store.Querier, s sighting) (entry string, err error) {
+	if s.place == "" {
+		return "", nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT entry FROM sightings WHERE place = $1 AND uid = $2 AND uid <> 0 AND entry <> $3`,
+		s.place, int64(s.uid), s.entry.String()).Scan(&entry)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return entry, err
+}
+
 // writeSighting is repeated when the journal learns the verdict of an entry that was unconfirmed.
 func writeSighting(ctx context.Context, tx store.Querier, s sighting, key string) (isNew bool, err error) {
 	r, err := tx.ExecContext(ctx, `
-		INSERT INTO sightings (entry, message_key, kind, account, seen_at, unconfirmed, excluded)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (entry) DO NOTHING`,
-		s.entry.String(), key, string(s.kind), s.account, store.Micros(s.at), number(s.unconfirmed), s.excluded)
+		INSERT INTO sightings (entry, message_key, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid, place)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+		s.entry.String(), key, string(s.kind), s.account, store.Micros(s.at), number(s.unconfirmed), s.excluded,
+		s.mailbox, int64(s.uidValidity), int64(s.uid), s.place)
 	if err != nil {
 		return false, err
 	}
@@ -94,8 +151,14 @@ func writeSighting(ctx context.Context, tx store.Querier, s sighting, key string
 	if err != nil || n == 1 {
 		return n == 1, err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE sightings SET unconfirmed = $2, excluded = $3 WHERE entry = $1`,
+	r, err = tx.ExecContext(ctx, `UPDATE sightings SET unconfirmed = $2, excluded = $3 WHERE entry = $1`,
 		s.entry.String(), number(s.unconfirmed), s.excluded)
+	if err != nil {
+		return false, err
+	}
+	if n, err = r.RowsAffected(); err == nil && n == 0 {
+		err = errPlaceTaken
+	}
 	return false, err
 }
 
@@ -161,7 +224,7 @@ func (s sighting) row(messageID, target string, state journal.LedgerState, reaso
 // sightings returns the copies of a message, the oldest first.
 func sightings(ctx context.Context, q store.Querier, key string) (out []sighting, err error) {
 	rows, err := q.QueryContext(ctx, `
-		SELECT entry, kind, account, seen_at, unconfirmed, excluded FROM sightings WHERE message_key = $1 ORDER BY entry`, key)
+		SELECT entry, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid FROM sightings WHERE message_key = $1 ORDER BY entry`, key)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +234,7 @@ func sightings(ctx context.Context, q store.Querier, key string) (out []sighting
 		var entry string
 		var at int64
 		var unconfirmed int
-		if err := rows.Scan(&entry, &s.kind, &s.account, &at, &unconfirmed, &s.excluded); err != nil {
+		if err := rows.Scan(&entry, &s.kind, &s.account, &at, &unconfirmed, &s.excluded, &s.mailbox, &s.uidValidity, &s.uid); err != nil {
 			return nil, err
 		}
 		if s.entry, err = journal.ParseID(entry); err != nil {
@@ -184,5 +247,8 @@ func sightings(ctx context.Context, q store.Querier, key string) (out []sighting
 }
 
 func (s sighting) forCRM() crmclient.Sighting {
-	return crmclient.Sighting{Entry: s.entry.String(), Kind: string(s.kind), Account: s.account, At: s.at}
+	return crmclient.Sighting{
+		Entry: s.entry.String(), Kind: string(s.kind), Account: s.account, At: s.at,
+		Mailbox: s.mailbox, UIDValidity: s.uidValidity, UID: s.uid,
+	}
 }

@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	messages   prometheus.Counter
 	sightings  prometheus.Counter
+	duplicates prometheus.Counter
 	excluded   *prometheus.CounterVec
 	joined     prometheus.Counter
 	deliveries *prometheus.CounterVec
@@ -25,6 +26,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 		sightings: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heliograph_mirror_sightings_total", Help: "Entries recorded as a copy of a message.",
+		}),
+		duplicates: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heliograph_mirror_duplicates_total", Help: "Entries dropped because the same place in a mailbox was captured before.",
 		}),
 		excluded: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heliograph_mirror_excluded_total", Help: "Sightings that were kept from all targets, by reason.",
@@ -52,7 +56,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"target"}),
 	}
 	if r != nil {
-		r.MustRegister(m.messages, m.sightings, m.excluded, m.joined, m.deliveries, m.lag, m.seconds, m.contacts, m.paused)
+		r.MustRegister(m.messages, m.sightings, m.duplicates, m.excluded, m.joined, m.deliveries, m.lag, m.seconds, m.contacts, m.paused)
 	}
 	return m
 }
@@ -66,6 +70,9 @@ func (m *metrics) recorded(r recorded, s sighting) {
 		if s.excluded != "" {
 			m.excluded.WithLabelValues(s.excluded).Inc()
 		}
+	}
+	if r.duplicate {
+		m.duplicates.Inc()
 	}
 	m.joined.Add(float64(r.joined))
 }

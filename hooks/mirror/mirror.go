@@ -5,12 +5,15 @@
 //   - mirror.go: Handle gets an entry from the journal, parses it with package message,
 //     and decides everything that needs no CRM in one transaction.
 //   - people.go: who took part. Bcc are the accepted recipients of the envelope that To and Cc do not
-//     name. An employee's mail to anyone outside is outbound, among employees internal, all else inbound.
+//     name; a message in a mailbox has no envelope, and its Bcc field stands in. An employee's mail to
+//     anyone outside is outbound, among employees internal, all else inbound. An employee is who has an internal
+//     address, who submitted the message, and whose mailbox it was seen in.
 //   - scope.go: what must not leave. The ledger names the reason.
 //   - identity.go: a message is known by its key (package message says of what). The
 //     entry becomes a sighting of it. A delivery row per message and target, with
 //     a unique key, is what makes "once" true; the queue job is added with it. Whoever loses the race to
-//     insert adds no job.
+//     insert adds no job. A place in a mailbox (upstream, account, mailbox, UIDVALIDITY, UID) is one sighting,
+//     however often it was captured: the second entry is dropped, and the ledger says so.
 //   - thread.go: References, In-Reply-To and Thread-Index, then a reply's subject with the same people.
 //   - deliver.go: Run works the jobs "deliver:<target>", one worker pool per target, so
 //     that a stuck target holds up no other; those of one thread run in order.
@@ -31,9 +34,9 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -130,20 +133,18 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 		return hooks.Retry(err, 0)
 	}
 	people := m.people(e.Entry, msg)
-	s := sighting{
-		entry:       e.Entry.ID,
-		kind:        e.Entry.Kind,
-		account:     strings.ToLower(e.Entry.Account),
-		at:          e.Entry.Received,
-		unconfirmed: e.Entry.State == journal.StateUnconfirmed,
-		excluded:    m.excluded(people),
-	}
+	s := sightingOf(e.Entry)
+	s.excluded = m.excluded(people)
 	var found recorded
-	err = m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	write := func(ctx context.Context, tx store.Querier) error {
 		var err error
 		found, err = m.record(ctx, tx, s, msg, people)
 		return err
-	})
+	}
+	err = m.o.Store.Write(ctx, write)
+	if errors.Is(err, errPlaceTaken) {
+		err = m.o.Store.Write(ctx, write) // which sees it now
+	}
 	if err != nil {
 		return hooks.Retry(fmt.Errorf("recording entry %s: %w", s.entry, err), 0)
 	}
@@ -172,7 +173,8 @@ func parse(ctx context.Context, e hooks.Event) (_ *message.Message, err error) {
 func parseOptions(e journal.Entry) message.Options {
 	return message.Options{
 		Salt: e.ID.String(),
-		// A person's program names its login in MAIL FROM; the null path is for reports (RFC 5321, 4.5.5).
-		NullReturnPath: e.ReversePath == "",
+		// A person's program names its login in MAIL FROM; the null path is for reports (RFC 5321, 4.5.5). What comes
+		// from a mailbox has no envelope; its header may tell.
+		NullReturnPath: e.ReversePath == "" && !e.Kind.Mailbox(),
 	}
 }

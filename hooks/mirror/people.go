@@ -30,9 +30,24 @@ func (m *Mirror) people(e journal.Entry, msg *message.Message) people {
 		p.from = crmclient.Person{Address: message.NormalizeAddress(e.ReversePath)}
 	}
 	p.to, p.cc = persons(msg.To), persons(msg.CC)
-	p.bcc = blind(e, p.to, p.cc)
-	p.classify(m.o.Internal, employee(e))
+	p.bcc = blind(e, msg, p.to, p.cc)
+	p.classify(m.ours(e.Account), byEmployee(e, p.from))
 	return p
+}
+
+// ours returns who counts as an employee: also the owners of accounts whose addresses are of a domain that
+// the company does not own.
+func (m *Mirror) ours(accounts ...string) func(address string) bool {
+	owners := map[string]bool{}
+	for _, a := range accounts {
+		owners[strings.ToLower(a)] = true
+	}
+	return func(address string) bool { return owners[address] || m.o.Internal(address) }
+}
+
+// byEmployee tells whether an employee sent the message, whatever address is in From. A mailbox holds what others sent.
+func byEmployee(e journal.Entry, from crmclient.Person) bool {
+	return employee(e) || from.Address == "" && !e.Kind.Mailbox()
 }
 
 // employee tells whether the entry came from somebody who logged in at our provider.
@@ -46,8 +61,9 @@ func persons(in []message.Address) []crmclient.Person {
 	return out
 }
 
-// blind returns the accepted recipients of the envelope whom the header does not name.
-func blind(e journal.Entry, named ...[]crmclient.Person) []crmclient.Person {
+// blind returns the accepted recipients of the envelope whom the header does not name; without an envelope, those
+// whom the sender's own copy names in Bcc. msg may be nil.
+func blind(e journal.Entry, msg *message.Message, named ...[]crmclient.Person) []crmclient.Person {
 	seen := map[string]bool{}
 	for _, list := range named {
 		for _, p := range list {
@@ -55,19 +71,27 @@ func blind(e journal.Entry, named ...[]crmclient.Person) []crmclient.Person {
 		}
 	}
 	out := []crmclient.Person{}
-	for _, r := range e.Recipients {
-		a := message.NormalizeAddress(r.Address)
-		if r.Code/100 != 2 || a == "" || seen[a] {
-			continue
+	add := func(p crmclient.Person) {
+		if p.Address != "" && !seen[p.Address] {
+			seen[p.Address] = true
+			out = append(out, p)
 		}
-		seen[a] = true
-		out = append(out, crmclient.Person{Address: a})
+	}
+	for _, r := range e.Recipients {
+		if r.Code/100 == 2 {
+			add(crmclient.Person{Address: message.NormalizeAddress(r.Address)})
+		}
+	}
+	if e.Kind.Mailbox() && msg != nil {
+		for _, p := range persons(msg.BCC) {
+			add(p)
+		}
 	}
 	return out
 }
 
 // classify finds the correspondents and the direction.
-func (p *people) classify(internal func(string) bool, byEmployee bool) {
+func (p *people) classify(internal func(string) bool, ours bool) {
 	seen := map[string]bool{}
 	recipients := 0
 	add := func(who crmclient.Person) {
@@ -83,8 +107,7 @@ func (p *people) classify(internal func(string) bool, byEmployee bool) {
 		}
 	}
 	recipients = len(p.external)
-	ours := byEmployee || p.from.Address == "" || internal(p.from.Address)
-	if !ours {
+	if ours = ours || internal(p.from.Address); !ours {
 		add(p.from)
 	}
 	switch {

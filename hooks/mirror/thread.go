@@ -36,7 +36,7 @@ func (m *Mirror) thread(ctx context.Context, tx store.Querier, s sighting, msg *
 		return "", 0, err
 	}
 	if len(found) == 0 && reply {
-		if found, err = threadOfSubject(ctx, tx, hash, store.Micros(s.at.Add(-subjectWindow))); err != nil {
+		if found, err = threadOfSubject(ctx, tx, hash, s.date); err != nil {
 			return "", 0, err
 		}
 	}
@@ -67,7 +67,8 @@ func (m *Mirror) thread(ctx context.Context, tx store.Querier, s sighting, msg *
 	if hash != "" {
 		_, err = tx.ExecContext(ctx, `
 			INSERT INTO thread_subjects (hash, thread, seen_at) VALUES ($1, $2, $3)
-			ON CONFLICT (hash) DO UPDATE SET thread = excluded.thread, seen_at = excluded.seen_at`, hash, id, store.Micros(s.at))
+			ON CONFLICT (hash) DO UPDATE SET thread = excluded.thread, seen_at = excluded.seen_at
+			WHERE excluded.seen_at >= thread_subjects.seen_at`, hash, id, store.Micros(s.date))
 	}
 	return id, len(found) - 1, err
 }
@@ -135,9 +136,11 @@ func column(ctx context.Context, q store.Querier, query string, args []any) (out
 	return out, rows.Err()
 }
 
-func threadOfSubject(ctx context.Context, tx store.Querier, hash string, since int64) ([]string, error) {
+func threadOfSubject(ctx context.Context, tx store.Querier, hash string, at time.Time) ([]string, error) {
 	var id string
-	err := tx.QueryRowContext(ctx, `SELECT thread FROM thread_subjects WHERE hash = $1 AND seen_at >= $2`, hash, since).Scan(&id)
+	// Old messages come after new ones when mailboxes are read for the first time.
+	err := tx.QueryRowContext(ctx, `SELECT thread FROM thread_subjects WHERE hash = $1 AND seen_at BETWEEN $2 AND $3`,
+		hash, store.Micros(at.Add(-subjectWindow)), store.Micros(at.Add(subjectWindow))).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

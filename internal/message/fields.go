@@ -15,6 +15,7 @@ func (m *Message) readHeader(h *header, p *parser) {
 	m.Sender = p.addresses(h, "sender")
 	m.To = p.addresses(h, "to")
 	m.CC = p.addresses(h, "cc")
+	m.BCC = p.addresses(h, "bcc")
 	m.ReplyTo = p.addresses(h, "reply-to")
 	m.Sensitivity = strings.ToLower(oneLine(h.ascii("sensitivity")))
 	if ids := messageIDs(h.ascii("message-id"), 1); len(ids) > 0 {
@@ -135,7 +136,9 @@ func (m *Message) readAutomated(h *header, o Options) {
 	}
 	auto := word("auto-submitted")
 	suppress := word("x-auto-response-suppress")
-	m.Automated = m.Bulk || m.Report != "" || o.NullReturnPath ||
+	// The server that put the message into the mailbox wrote the null path down (RFC 5321, 4.4).
+	nullPath := o.NullReturnPath || strings.TrimSpace(stripComments(h.ascii("return-path"))) == "<>"
+	m.Automated = m.Bulk || m.Report != "" || nullPath ||
 		auto != "" && auto != "no" ||
 		suppress != "" && suppress != "none" ||
 		h.has("x-autoreply") || h.has("x-autorespond") || h.has("x-autoresponder")

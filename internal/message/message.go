@@ -40,6 +40,7 @@ type Message struct {
 	Sender      []Address    `json:"sender,omitempty"`
 	To          []Address    `json:"to"`
 	CC          []Address    `json:"cc"`
+	BCC         []Address    `json:"bcc,omitempty"` // in the sender\'s own copy; it does not count for the key
 	ReplyTo     []Address    `json:"reply_to,omitempty"`
 	Text        string       `json:"text"`          // lines end in LF
 	Unquoted    string       `json:"text_unquoted"` // Text without quoted history
