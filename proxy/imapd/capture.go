@@ -194,7 +194,7 @@ func (t *tap) named(c *tee) {
 
 // fetched draws the conclusions of one line of a FETCH response that is the client's.
 func (t *tap) fetched(ev *scan.Event) {
-	box, f := t.current(), &t.fetch
+	box, f := t.current(), t.fetch
 	if box == nil {
 		t.in = false
 		return

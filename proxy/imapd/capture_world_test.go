@@ -34,7 +34,7 @@ type world struct {
 
 const (
 	dovecotUser = "alice@example.com"
-	captureTime    = 30 * time.Second
+	captureTime = 30 * time.Second
 )
 
 // newWorld starts it all. Captures begin without the usual pauses.

@@ -28,6 +28,7 @@ func (t *tap) finished() bool {
 // learnCapabilities tells the scanner which literals a client may send.
 func (t *tap) learnCapabilities() {
 	t.fromClient.Offer(t.caps.Has)
+	t.caps = upstream.Capabilities{} // nothing else needs them, and there are many sessions
 }
 
 // capabilities follows what the upstream says that it can do.

@@ -14,7 +14,7 @@ import (
 // isOwn says whether the FETCH response that has begun answers our command. What the server says
 // unasked of the same message has neither a part of the body nor a UID alone.
 func (t *tap) isOwn(ev *scan.Event) bool {
-	f := &t.fetch
+	f := t.fetch
 	if t.turn.phase != phaseOurs {
 		return false
 	}
@@ -30,7 +30,7 @@ func (t *tap) isOwn(ev *scan.Event) bool {
 // ownFetch takes one line of an answer to us. What it says besides of flags is for the client.
 func (t *tap) ownFetch(ev *scan.Event) (action, []byte) {
 	t.turn.mine = !ev.Last
-	f := &t.fetch
+	f := t.fetch
 	if t.turn.op.kind == opBody {
 		t.ownBody(ev)
 	}
@@ -50,7 +50,7 @@ func (t *tap) ownFetch(ev *scan.Event) (action, []byte) {
 
 // ownBody takes a line of a message that we fetch: what follows it is the next part of the body.
 func (t *tap) ownBody(ev *scan.Event) {
-	m, f := t.turn.body, &t.fetch
+	m, f := t.turn.body, t.fetch
 	if m == nil {
 		return
 	}

@@ -118,7 +118,7 @@ func (srv *Server) Close() { srv.lot.Close() }
 // command is under way.
 func (srv *Server) ServeConn(ctx context.Context, c *proxy.Conn) {
 	s := &session{
-		srv: srv, set: *srv.settings.Load(), conn: c,
+		srv: srv, set: srv.settings.Load(), conn: c,
 		log: srv.log.With("session", c.ID, "client", c.Client().Addr().String()),
 	}
 	srv.metrics.sessions.Inc()

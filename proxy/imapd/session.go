@@ -14,7 +14,7 @@ import (
 // preamble.go, so that a session that idles for days keeps little.
 type session struct {
 	srv  *Server
-	set  Settings
+	set  *Settings
 	conn *proxy.Conn
 	log  *slog.Logger
 

@@ -26,7 +26,7 @@ const (
 	// maxCommands bounds pipelined commands without an answer.
 	maxCommands = 2000
 	// parkAfter is how long nothing must come before a direction gives up its goroutine.
-	parkAfter = 5 * time.Second
+	parkAfter = 2 * time.Second
 	// passTimeout ends a session whose peer takes nothing.
 	passTimeout = 5 * time.Minute
 )
@@ -72,10 +72,10 @@ type tap struct {
 	box       *selected // the selected mailbox; nil while there is none
 	uses      map[string]string
 	ledgers   []*journal.Mailbox
-	fetch     scan.Fetch // the response that passes now
-	in        bool       // a FETCH response passes, and fetch reads it
-	tee       *tee       // what the literal that passes now is copied to; nil for none
-	whole     *tee       // the message of the FETCH response that passes
+	fetch     *scan.Fetch // the response that passes now; nil while the session is parked
+	in        bool        // a FETCH response passes, and fetch reads it
+	tee       *tee        // what the literal that passes now is copied to; nil for none
+	whole     *tee        // the message of the FETCH response that passes
 	budget    budget
 	lingering *time.Timer
 	sent      []copied // of the client's chunk, for the journal after the bytes were passed on
@@ -183,6 +183,9 @@ func (t *tap) park(d *direction) bool {
 	spot, ok := t.srv.lot.Park(d.conn, func() { t.conn.Do(func() { t.wake(d) }) })
 	if ok {
 		d.spot = spot
+		if d == &t.up && !t.in {
+			t.fetch = nil
+		}
 	}
 	return ok
 }

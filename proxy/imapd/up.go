@@ -237,6 +237,9 @@ func (t *tap) untagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 		if !t.in {
 			return pass, nil
 		}
+		if t.fetch == nil {
+			t.fetch = new(scan.Fetch)
+		}
 		if r.Is("UIDFETCH") {
 			t.fetch.BeginUID(r.Number, r.Rest)
 		} else {
