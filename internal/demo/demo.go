@@ -1,7 +1,7 @@
 // Package demo shows the whole path in one process: a sandbox mail provider, the gateway
 // in front of it, the built-in CRM behind it, and a few realistic mails that are sent
-// through the gateway as a mail program would send them. Everything that it prints is
-// read from the running system; nothing is made up.
+// and read through the gateway as mail programs would (send.go, read.go). Everything that
+// it prints is read from the running system; nothing is made up.
 package demo
 
 import (
@@ -37,15 +37,17 @@ const Password = "demo"
 
 // users are the demo's employees.
 var users = []sandbox.User{
-	{Address: "li.wei@" + Domain, Password: Password},
-	{Address: "wang.fang@" + Domain, Password: Password},
-	{Address: "support@" + Domain, Password: Password},
+	{Address: liwei.Address, Password: Password},
+	{Address: fang.Address, Password: Password},
+	{Address: support, Password: Password},
 }
 
 // preferred are the ports that mail programs are pointed at; where one is taken, any free one serves.
 const (
 	preferredSubmission  = "127.0.0.1:2587"
 	preferredSubmissions = "127.0.0.1:2465"
+	preferredIMAP        = "127.0.0.1:2143"
+	preferredIMAPS       = "127.0.0.1:2993"
 	preferredConsole     = "127.0.0.1:8025"
 )
 
@@ -86,7 +88,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	d := &demo{out: o.Out, gateway: g, crm: crm, provider: provider, ca: ca}
-	return d.run(ctx, o.Once)
+	if err = d.run(ctx, o.Once); ctx.Err() != nil {
+		fmt.Fprintln(o.Out, "\nThe demo ends; its files are removed. 演示结束。")
+		return nil
+	}
+	return err
 }
 
 // free returns the preferred address if it is free, else a free port of the same host.
@@ -98,6 +104,14 @@ func free(preferred string) string {
 	_ = l.Close()
 	return preferred
 }
+
+// The gateway's listeners, as configuration lists them.
+const (
+	submission = iota
+	submissions
+	imapSTARTTLS
+	imapTLS
+)
 
 // configuration writes the configuration of the demo's gateway as a file and loads it, the
 // way serve does.
@@ -112,13 +126,17 @@ upstreams:
   - name: sandbox
     domains: [%s]
     smtp: {address: %q, tls: starttls, ca_file: provider-ca.pem, server_name: localhost}
+    imap: {address: %q, tls: implicit, ca_file: provider-ca.pem, server_name: localhost}
 listeners:
   - {protocol: smtp, address: %q, tls: starttls, hostname: localhost}
   - {protocol: smtp, address: %q, tls: implicit, hostname: localhost}
+  - {protocol: imap, address: %q, tls: starttls, hostname: localhost}
+  - {protocol: imap, address: %q, tls: implicit, hostname: localhost}
 targets:
   - {name: crm, type: builtin}
 console: {address: %q}
-`, Domain, p.SMTPAddr, free(preferredSubmission), free(preferredSubmissions), free(preferredConsole))
+`, Domain, p.SMTPAddr, p.IMAPSAddr, free(preferredSubmission), free(preferredSubmissions), free(preferredIMAP), free(preferredIMAPS),
+		free(preferredConsole))
 	for name, content := range map[string][]byte{
 		"cert.pem": cert.CertPEM, "key.pem": cert.KeyPEM, "provider-ca.pem": p.CAPEM, "config.yaml": []byte(text),
 	} {

@@ -9,10 +9,10 @@ import (
 	"github.com/emersion/go-message/mail"
 )
 
-// sample is one mail that an employee sends.
+// sample is one mail that an employee sends, or gets from a customer.
 type sample struct {
 	what       string // for the reader of the demo
-	from       string // login, too
+	from       string // login, too, of an employee
 	name       string
 	to, cc     []*mail.Address
 	bcc        []string // envelope only
@@ -23,6 +23,8 @@ type sample struct {
 	attachment string // file name
 	content    []byte
 }
+
+const support = "support@" + Domain
 
 var (
 	zhang = &mail.Address{Name: "张伟", Address: "zhang.wei@huaxia-machinery.example"}
@@ -54,7 +56,7 @@ func samples() []sample {
 			text: "Dear Anna,\n\nwe would be glad to meet you at our booth 4-217.\n\nBest regards\nLi Wei\n",
 		},
 		{
-			what: "support answers a complaint", from: "support@" + Domain, name: "Sunrise Support", to: []*mail.Address{chen},
+			what: "support answers a complaint", from: support, name: "Sunrise Support", to: []*mail.Address{chen},
 			subject: "回复：投诉 — 主轴噪音", id: "ticket-4711@" + Domain,
 			text: "陈女士，您好！\n\n我们的工程师将于周四上午到现场检查主轴。\n给您带来不便，深表歉意。\n",
 		},
@@ -62,6 +64,34 @@ func samples() []sample {
 			what: "mail among colleagues: passed on, but kept out of the CRM", from: fang.Address, name: fang.Name, to: []*mail.Address{liwei},
 			subject: "午饭？", id: "lunch@" + Domain, text: "十二点楼下见？\n",
 		},
+	}
+}
+
+// incoming are the mails of customers that are in the mailboxes when the mail programs look.
+func incoming() []sample {
+	return []sample{
+		{
+			what: "a customer answers two employees: one message, read twice", from: zhang.Address, name: zhang.Name,
+			to: []*mail.Address{liwei, fang}, subject: "Re: 报价单：数控机床 XK-714 两台", id: "order-88@huaxia-machinery.example",
+			inReplyTo: "quote-2026-1107@" + Domain,
+			text:      "李经理，王经理：\n\n报价已通过，我们订两台，请按 30 天交货。\n\n张伟\n",
+		},
+		{
+			what: "a complaint to the support mailbox", from: chen.Address, name: chen.Name,
+			to:      []*mail.Address{{Address: support}},
+			subject: "投诉 — 主轴噪音", id: "noise-3@huaxia-machinery.example",
+			text: "您好，\n\n上周安装的机床主轴噪音很大，请尽快派人检查。\n\n陈静\n",
+		},
+	}
+}
+
+// arriving is the mail that comes while a mail program waits for news.
+func arriving() sample {
+	return sample{
+		what: "a large mail, of which a phone reads the first pieces only", from: smith.Address, name: smith.Name, to: []*mail.Address{liwei},
+		subject: "Re: Spring fair: your invitation", id: "fair-yes@northwind.example", inReplyTo: "fair-2026@" + Domain,
+		text:       "Dear Li Wei,\n\nwith pleasure. The plan of our stand is attached.\n\nAnna Smith\nNorthwind\n",
+		attachment: "stand-plan.csv", content: bytes.Repeat([]byte("hall,aisle,booth\r\n4,2,217\r\n"), 4000),
 	}
 }
 

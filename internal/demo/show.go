@@ -27,27 +27,40 @@ type demo struct {
 	provider *sandbox.Provider
 	ca       *sandbox.Certificate
 	shown    map[journal.ID]bool
+	known    map[string]bool // Message-IDs that were shown as mirrored
+	quote    []byte          // the first sample as it was sent, to be filed
 }
 
 const (
 	pollEvery = 200 * time.Millisecond
-	// settleIn bounds the wait for the samples in --once.
+	// settleIn bounds the wait for the demo's own mails.
 	settleIn = 30 * time.Second
 )
 
 func (d *demo) run(ctx context.Context, once bool) error {
-	d.shown = map[journal.ID]bool{}
+	d.shown, d.known = map[journal.ID]bool{}, map[string]bool{}
 	d.welcome()
 	fmt.Fprintf(d.out, "\nSending %d mails through the gateway 正在通过网关发送示例邮件 …\n\n", len(samples()))
 	d.head()
-	for _, s := range samples() {
-		if err := d.send(ctx, s); err != nil {
+	for i, s := range samples() {
+		body, err := d.send(ctx, s)
+		if err != nil {
 			return fmt.Errorf("send %q: %w", s.subject, err)
 		}
-		if err := d.table(ctx); err != nil {
-			return err
+		if i == 0 {
+			d.quote = body
 		}
 	}
+	if err := d.settle(ctx, len(samples())); err != nil {
+		return err
+	}
+	fmt.Fprint(d.out, "\nCustomers write, and mail programs read through the gateway 客户来信，员工经网关收信 …\n\n")
+	d.head()
+	hangUp, err := d.readMail()
+	if err != nil {
+		return err
+	}
+	defer hangUp()
 	return d.watch(ctx, once)
 }
 
@@ -61,9 +74,8 @@ func (d *demo) welcome() {
 	p("")
 	p("  Connect a mail program 配置邮件客户端:")
 	p("    accounts   %s   password 密码: %s", addresses(), Password)
-	p("    sending 发信   SMTP %s  STARTTLS   (the gateway)", d.gateway.Addr(0))
-	p("    sending 发信   SMTP %s  TLS        (the gateway)", d.gateway.Addr(1))
-	p("    reading 收信   IMAP %s  TLS        (the provider itself; the gateway learns IMAP in a later release)", d.provider.IMAPSAddr)
+	p("    reading 收信   IMAP %s  STARTTLS, or %s  TLS", d.gateway.Addr(imapSTARTTLS), d.gateway.Addr(imapTLS))
+	p("    sending 发信   SMTP %s  STARTTLS, or %s  TLS", d.gateway.Addr(submission), d.gateway.Addr(submissions))
 	p("    The certificates are made for this demo only: let the program accept them.")
 	p("  Metrics http://%s/metrics   health http://%s/readyz", d.gateway.ConsoleAddr(), d.gateway.ConsoleAddr())
 }
@@ -76,13 +88,18 @@ func addresses() string {
 	return strings.Join(all, ", ")
 }
 
-// send submits one mail at the gateway, over STARTTLS and with a login.
-func (d *demo) send(ctx context.Context, s sample) error {
+// send submits one mail at the gateway and returns it.
+func (d *demo) send(ctx context.Context, s sample) ([]byte, error) {
 	body, err := s.render(time.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.gateway.Addr(0).String())
+	return body, d.submit(ctx, s, body)
+}
+
+// submit sends a mail over STARTTLS and with a login.
+func (d *demo) submit(ctx context.Context, s sample, body []byte) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.gateway.Addr(submission).String())
 	if err != nil {
 		return err
 	}
@@ -105,44 +122,53 @@ func (d *demo) send(ctx context.Context, s sample) error {
 
 // watch keeps the table going until ctx ends or, with once, until the samples are settled.
 func (d *demo) watch(ctx context.Context, once bool) error {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	deadline := time.Now().Add(settleIn)
-	told := false
-	for {
+	if err := d.settle(ctx, d.expected()); err != nil {
+		return err
+	}
+	if err := d.summary(ctx); err != nil || once {
+		return err
+	}
+	fmt.Fprint(d.out, "\nSend or read a mail of your own now; it appears here. Ctrl-C ends the demo. 现在可以自己收发邮件，Ctrl-C 结束。\n\n")
+	d.head()
+	for wait(ctx) {
 		if err := d.table(ctx); err != nil {
-			if ctx.Err() != nil {
-				break
-			}
 			return err
 		}
-		if len(d.shown) >= len(samples()) && !told {
-			told = true
-			if err := d.summary(ctx); err != nil {
-				return err
-			}
-			if once {
-				return nil
-			}
-			fmt.Fprint(d.out, "\nSend a mail of your own now; it appears here. Ctrl-C ends the demo. 现在可以自己发信，Ctrl-C 结束。\n\n")
-			d.head()
-		}
-		if once && time.Now().After(deadline) {
-			return fmt.Errorf("only %d of %d mails were settled in %s", len(d.shown), len(samples()), settleIn)
-		}
-		select {
-		case <-tick.C:
-			continue
-		case <-ctx.Done():
-		}
-		break
 	}
-	fmt.Fprintln(d.out, "\nThe demo ends; its files are removed. 演示结束。")
-	return nil
+	return context.Cause(ctx)
+}
+
+// settle shows mails until n of them are settled.
+func (d *demo) settle(ctx context.Context, n int) error {
+	for deadline := time.Now().Add(settleIn); ; {
+		if err := d.table(ctx); err != nil {
+			return err
+		}
+		switch {
+		case len(d.shown) >= n:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("only %d of %d mails were settled in %s", len(d.shown), n, settleIn)
+		case !wait(ctx):
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// wait lets a moment pass; it reports false when ctx has ended.
+func wait(ctx context.Context) bool {
+	tick := time.NewTimer(pollEvery)
+	defer tick.Stop()
+	select {
+	case <-tick.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (d *demo) head() {
-	fmt.Fprintf(d.out, "%s %s %s %s %s\n", pad("SENT", 8), pad("BY", 26), pad("SUBJECT", 38), pad("JOURNAL", 12), "CRM")
+	fmt.Fprintf(d.out, "%s %s %s %s %s %s\n", pad("TIME", 8), pad("HOW", 6), pad("BY", 26), pad("SUBJECT", 38), pad("JOURNAL", 10), "CRM")
 }
 
 // table prints each message once, when it is settled.
@@ -160,23 +186,31 @@ func (d *demo) table(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fate, settled := fate(e, rows)
+		fate, settled := d.fate(e, rows)
 		if !settled {
 			continue
 		}
 		d.shown[e.ID] = true
-		fmt.Fprintf(d.out, "%s %s %s %s %s\n",
-			pad(e.Received.Local().Format("15:04:05"), 8), pad(e.Account, 26), pad(d.subject(ctx, rows), 38), pad(string(e.State), 12), fate)
+		fmt.Fprintf(d.out, "%s %s %s %s %s %s\n", pad(e.Received.Local().Format("15:04:05"), 8), pad(how[e.Kind], 6),
+			pad(e.Account, 26), pad(d.subject(ctx, rows), 38), pad(string(e.State), 10), fate)
 	}
 	return nil
 }
 
+// how says in a word what a mail program did with a message.
+var how = map[journal.Kind]string{
+	journal.KindSubmission: "sent", journal.KindFetch: "read", journal.KindAppend: "filed", journal.KindBackfill: "older",
+}
+
 // fate says in words what the ledger has on the CRM.
-func fate(e journal.Entry, rows []journal.LedgerRow) (text string, settled bool) {
+func (d *demo) fate(e journal.Entry, rows []journal.LedgerRow) (text string, settled bool) {
 	for _, r := range rows {
 		switch {
+		case r.Target == "crm" && r.State == journal.LedgerMirrored && d.known[r.MessageID]:
+			return "known 已有: one more sighting of the same message", true
 		case r.Target == "crm" && r.State == journal.LedgerMirrored:
-			return fmt.Sprintf("mirrored 已写入, %d ms after it was sent", r.At.Sub(e.Received).Milliseconds()), true
+			d.known[r.MessageID] = true
+			return fmt.Sprintf("mirrored 已写入, %d ms after it was captured", r.At.Sub(e.Received).Milliseconds()), true
 		case r.State == journal.LedgerExcluded:
 			return "excluded 未写入: " + r.Reason, true
 		case r.State == journal.LedgerFailed, r.State == journal.LedgerRefused:
