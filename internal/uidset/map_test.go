@@ -123,6 +123,9 @@ func TestMapSurvivesNonsense(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"learn": func(t *rapid.T) {
 				seq, uid := rapid.Uint32Range(0, 30).Draw(t, "seq"), rapid.Uint32Range(0, 60).Draw(t, "uid")
+				if rapid.Bool().Draw(t, "run") { // long runs come of few offsets
+					uid = seq + rapid.Uint32Range(0, 2).Draw(t, "offset")
+				}
 				m.Learn(seq, uid)
 				if got, ok := m.UID(seq); seq > 0 && uid >= seq && (!ok || got != uid) {
 					t.Fatalf("UID(%d) = %d, %v just after learning %d", seq, got, ok, uid)
@@ -180,6 +183,33 @@ func TestMapIsBounded(t *testing.T) {
 	}
 	if n := known(); n < 500 || n > 1024 {
 		t.Errorf("%d runs are kept, want 500 to 1024", n)
+	}
+	m.Reset()
+	for seq := uint32(messages); seq > 0; seq -= 2 {
+		m.Learn(seq, 2*seq)
+		if uid, ok := m.UID(seq); !ok || uid != 2*seq {
+			t.Fatalf("UID(%d) = %d, %v just after it was learnt", seq, uid, ok)
+		}
+	}
+	if n := known(); n < 500 || n > 1024 {
+		t.Errorf("%d runs are kept, want 500 to 1024", n)
+	}
+}
+
+// TestMapVanishedNonsense names more than can have been there: only what lies before stays.
+func TestMapVanishedNonsense(t *testing.T) {
+	t.Parallel()
+	var m uidset.Map
+	m.Learn(1, 10)
+	m.Learn(3, 30) // one message unknown between them
+	var gone uidset.Set
+	gone.Add(20, 21)
+	m.Vanished(gone)
+	if uid, ok := m.UID(1); !ok || uid != 10 {
+		t.Errorf("UID(1) = %d, %v", uid, ok)
+	}
+	if seq, ok := m.Seq(30); ok {
+		t.Errorf("Seq(30) = %d, which nobody can know", seq)
 	}
 }
 

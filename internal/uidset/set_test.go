@@ -164,7 +164,38 @@ func TestSetCounts(t *testing.T) {
 		for range s.All() { // stopping early is allowed
 			break
 		}
+		if len(numbers) > 0 && (s.Min() != numbers[0] || s.Max() != numbers[len(numbers)-1]) {
+			t.Fatalf("%v: Min %d, Max %d", numbers, s.Min(), s.Max())
+		}
 	})
+}
+
+// TestAddSetOfManyRanges takes the way for sets of many ranges.
+func TestAddSetOfManyRanges(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		numbers := rapid.SliceOfN(rapid.Uint32Range(1, 300), 30, 90)
+		a, b := numbers.Draw(t, "a"), numbers.Draw(t, "b")
+		sum := uidset.Of(a...)
+		sum.AddSet(uidset.Of(b...))
+		wellFormed(t, sum)
+		want := append(a, b...)
+		slices.Sort(want)
+		equal(t, "AddSet", slices.Collect(sum.All()), slices.Compact(want))
+	})
+}
+
+// TestZero is no message number, wherever it stands.
+func TestZero(t *testing.T) {
+	t.Parallel()
+	var s uidset.Set
+	s.Add(0, 0)
+	s.Add(0, 2)
+	s.Remove(0, 0)
+	s.Remove(1, 0)
+	if s.String() != "2" || s.Contains(0) || (uidset.Set{}).Min() != 0 || (uidset.Set{}).Max() != 0 || s.CountBelow(0) != 0 {
+		t.Errorf("%q", s)
+	}
 }
 
 func TestParse(t *testing.T) {

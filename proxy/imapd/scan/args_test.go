@@ -137,8 +137,10 @@ func TestParseAppend(t *testing.T) {
 			t.Errorf("ParseAppend(%q) = %q, %q, %v", in, mailbox, flags, ok)
 		}
 	}
-	for in, want := range map[string]string{` (\Seen) {5}`: `\Seen`, ` {5+}`: "", ` "d" {5}`: "", `) (\Seen) UTF8 (~{5}`: `\Seen`,
-		"": "fails", ")": "fails", " TEXT {5}": "fails", ` (\Seen) "d"`: "fails"} {
+	for in, want := range map[string]string{
+		` (\Seen) {5}`: `\Seen`, ` {5+}`: "", ` "d" {5}`: "", `) (\Seen) UTF8 (~{5}`: `\Seen`,
+		"": "fails", ")": "fails", " TEXT {5}": "fails", ` (\Seen) "d"`: "fails",
+	} {
 		flags, ok := scan.ParseAppendNext([]byte(in))
 		if ok == (want == "fails") || ok && string(flags) != want {
 			t.Errorf("ParseAppendNext(%q) = %q, %v", in, flags, ok)

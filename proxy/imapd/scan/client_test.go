@@ -40,7 +40,8 @@ func TestClientFrames(t *testing.T) {
 			`line first last "a1 noop" tag="a1" verb="NOOP" args=""`,
 			`line first last "b.2 uid fetch 1:* (FLAGS)" tag="b.2" verb="UID FETCH" args="1:* (FLAGS)"`,
 			`line first last "c UID" tag="c" verb="UID" args=""`,
-			`line first last "d x-Foo  bar" tag="d" verb="X-FOO" args=" bar"`}},
+			`line first last "d x-Foo  bar" tag="d" verb="X-FOO" args=" bar"`,
+		}},
 		"odd but clear": {in: "\r\nDONE\r\n a  NOOP\r\na\tselect\tx\r\n* OK\r\n+ X\r\na uid  Fetch 1 UID\r\na  \r\n", want: []string{
 			`line first last "" tag="" verb="" args=""`,
 			`line first last "DONE" tag="DONE" verb="" args=""`,
@@ -49,41 +50,52 @@ func TestClientFrames(t *testing.T) {
 			`line first last "* OK" tag="*" verb="OK" args=""`,
 			`line first last "+ X" tag="+" verb="X" args=""`,
 			`line first last "a uid  Fetch 1 UID" tag="a" verb="UID FETCH" args="1 UID"`,
-			`line first last "a  " tag="a" verb="" args=""`}},
+			`line first last "a  " tag="a" verb="" args=""`,
+		}},
 		"braces in quotes": {in: "a SEARCH SUBJECT \"{5}\" TEXT \"\\\"{\" x\r\nb SELECT foo}\r\n", want: []string{
 			`line first last "a SEARCH SUBJECT \"{5}\" TEXT \"\\\"{\" x" tag="a" verb="SEARCH" args="SUBJECT \"{5}\" TEXT \"\\\"{\" x"`,
-			`line first last "b SELECT foo}" tag="b" verb="SELECT" args="foo}"`}},
+			`line first last "b SELECT foo}" tag="b" verb="SELECT" args="foo}"`,
+		}},
 		"synchronising": {in: "a LOGIN {3}\r\nfoo {5}\r\na\r\nb}\r\nb NOOP\r\n", want: []string{
 			`line first {3 sync} "a LOGIN {3}" tag="a" verb="LOGIN" args="{3}"`, `literal "foo"`,
 			`line {5 sync} " {5}"`, `literal "a\r\nb}"`, `line last ""`,
-			`line first last "b NOOP" tag="b" verb="NOOP" args=""`}},
+			`line first last "b NOOP" tag="b" verb="NOOP" args=""`,
+		}},
 		"refused": {script: "rcr", in: "a APPEND x {3}\r\nb APPEND x {3}\r\nabc {3}\r\nc NOOP\r\n", want: []string{
 			`line first {3 sync} "a APPEND x {3}" tag="a" verb="APPEND" args="x {3}"`,
 			`line first {3 sync} "b APPEND x {3}" tag="b" verb="APPEND" args="x {3}"`, `literal "abc"`,
 			`line {3 sync} " {3}"`,
-			`line first last "c NOOP" tag="c" verb="NOOP" args=""`}},
+			`line first last "c NOOP" tag="c" verb="NOOP" args=""`,
+		}},
 		"none": {in: "a LIST \"\" {0}\r\n\r\n", want: []string{
-			`line first {0 sync} "a LIST \"\" {0}" tag="a" verb="LIST" args="\"\" {0}"`, `literal ""`, `line last ""`}},
+			`line first {0 sync} "a LIST \"\" {0}" tag="a" verb="LIST" args="\"\" {0}"`, `literal ""`, `line last ""`,
+		}},
 		"LITERAL+": {offer: all, in: "a APPEND x {5000+}\r\n" + strings.Repeat("x", 5000) + " ~{3+}\r\na\x00b\r\n", want: []string{
 			`line first {5000} "a APPEND x {5000+}" tag="a" verb="APPEND" args="x {5000+}"`, "literal " + show(bytes.Repeat([]byte("x"), 5000)),
-			`line {3 binary} " ~{3+}"`, `literal "a\x00b"`, `line last ""`}},
+			`line {3 binary} " ~{3+}"`, `literal "a\x00b"`, `line last ""`,
+		}},
 		"LITERAL-": {offer: scan.Client{LiteralMinus: true}, in: "a STATUS {4096+}\r\n" + strings.Repeat("x", 4096) + " (UNSEEN)\r\n", want: []string{
 			`line first {4096} "a STATUS {4096+}" tag="a" verb="STATUS" args="{4096+}"`, "literal " + show(bytes.Repeat([]byte("x"), 4096)),
-			`line last " (UNSEEN)"`}},
+			`line last " (UNSEEN)"`,
+		}},
 		"literal8 when asked for": {in: "a APPEND x UTF8 (~{3}\r\na\x00b)\r\n", want: []string{
-			`line first {3 binary sync} "a APPEND x UTF8 (~{3}" tag="a" verb="APPEND" args="x UTF8 (~{3}"`, `literal "a\x00b"`, `line last ")"`}},
+			`line first {3 binary sync} "a APPEND x UTF8 (~{3}" tag="a" verb="APPEND" args="x UTF8 (~{3}"`, `literal "a\x00b"`, `line last ")"`,
+		}},
 		"IDLE": {in: "a IDLE\r\ndone\r\nb idle\r\nDONE\r\nc NOOP\r\n", want: []string{
 			`line first last "a IDLE" tag="a" verb="IDLE" args=""`, `line first last "done" tag="" verb="DONE" args=""`,
 			`line first last "b idle" tag="b" verb="IDLE" args=""`, `line first last "DONE" tag="" verb="DONE" args=""`,
-			`line first last "c NOOP" tag="c" verb="NOOP" args=""`}},
+			`line first last "c NOOP" tag="c" verb="NOOP" args=""`,
+		}},
 		"login in base64": {in: "a AUTHENTICATE PLAIN\r\nAGZvbwBiYXI=\r\n*\r\n=\r\n", want: []string{
 			`line first last "a AUTHENTICATE PLAIN" tag="a" verb="AUTHENTICATE" args="PLAIN"`,
 			`line first last "AGZvbwBiYXI=" tag="AGZvbwBiYXI=" verb="" args=""`,
-			`line first last "*" tag="*" verb="" args=""`, `line first last "=" tag="=" verb="" args=""`}},
+			`line first last "*" tag="*" verb="" args=""`, `line first last "=" tag="=" verb="" args=""`,
+		}},
 		"literals in many places": {in: "a FETCH 1 (BODY[HEADER.FIELDS ({4}\r\nDate)])\r\nb SETACL {1}\r\nx {1}\r\ny lr\r\nc ID (\"name\" {1}\r\nz)\r\n", want: []string{
 			`line first {4 sync} "a FETCH 1 (BODY[HEADER.FIELDS ({4}" tag="a" verb="FETCH" args="1 (BODY[HEADER.FIELDS ({4}"`, `literal "Date"`, `line last ")])"`,
 			`line first {1 sync} "b SETACL {1}" tag="b" verb="SETACL" args="{1}"`, `literal "x"`, `line {1 sync} " {1}"`, `literal "y"`, `line last " lr"`,
-			`line first {1 sync} "c ID (\"name\" {1}" tag="c" verb="ID" args="(\"name\" {1}"`, `literal "z"`, `line last ")"`}},
+			`line first {1 sync} "c ID (\"name\" {1}" tag="c" verb="ID" args="(\"name\" {1}"`, `literal "z"`, `line last ")"`,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

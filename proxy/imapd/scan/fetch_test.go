@@ -113,14 +113,16 @@ func TestFetch(t *testing.T) {
 		`* 5 FETCH (UID 7 FLAGS (\Seen))`: {`5 uid=7 kept="FLAGS (\\Seen)"`},
 		`* 5 fetch (flags () uid 7)`:      {`5 uid=7 kept="FLAGS ()"`},
 		`* 5 FETCH (FLAGS (\Seen \Draft $X) MODSEQ (12345678901234) UID 4294967295)`: {
-			`5 uid=4294967295 kept="FLAGS (\\Seen \\Draft $X) MODSEQ (12345678901234)" draft`},
+			`5 uid=4294967295 kept="FLAGS (\\Seen \\Draft $X) MODSEQ (12345678901234)" draft`,
+		},
 		`* 5 FETCH (MODSEQ (5))`:                      {`5 uid=0 kept="MODSEQ (5)"`},
 		`* 5 FETCH (MODSEQ 5)`:                        {`5 uid=0 kept="MODSEQ (5)"`},
 		`* 7 UIDFETCH (FLAGS (\Deleted))`:             {`0 uid=7 kept="FLAGS (\\Deleted)"`},
 		`* 5 FETCH ()`:                                {`5 uid=0`},
 		`* 5 FETCH  ( UID  7  RFC822.SIZE  99 ) junk`: {`5 uid=7 size=99`},
 		`* 5 FETCH (INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 44827)`: {
-			`5 uid=0 size=44827 date="17-Jul-1996 02:44:25 -0700"`},
+			`5 uid=0 size=44827 date="17-Jul-1996 02:44:25 -0700"`,
+		},
 		"* 5 FETCH (UID 7 BODY[] {3}\r\nabc FLAGS (\\Seen))": {`whole {3}`, `5 uid=7 kept="FLAGS (\\Seen)" touched`},
 		"* 5 FETCH (BODY[]{3}\r\nabcUID 7)":                  {`whole {3}`, `5 uid=7 touched`},
 		"* 5 FETCH (RFC822 {0}\r\n UID 7)":                   {`whole {0}`, `5 uid=7 touched`},
@@ -135,12 +137,15 @@ func TestFetch(t *testing.T) {
 		"* 5 FETCH (BINARY.SIZE[1] 4321 UID 7)":              {`5 uid=7`},
 		"* 5 FETCH (BINARY.SIZE[1.2.3] NIL UID 7)":           {`5 uid=7`},
 		"* 5 FETCH (RFC822.HEADER {2}\r\n\r\n RFC822.TEXT \"x\" UID 7)": {
-			`other {2}`, `other "x"`, `5 uid=7 touched`},
+			`other {2}`, `other "x"`, `5 uid=7 touched`,
+		},
 		`* 5 FETCH (BODY[HEADER.FIELDS (A B)] "" UID 7)`: {`other ""`, `5 uid=7 touched`},
 		"* 5 FETCH (BODY[HEADER.FIELDS (A \"B)]\" C]D)] {3}\r\nabc BODY[] {1}\r\nx UID 7)": {
-			`other {3}`, `whole {1}`, `5 uid=7 touched`},
+			`other {3}`, `whole {1}`, `5 uid=7 touched`,
+		},
 		"* 5 FETCH (BODY[HEADER.FIELDS ({1}\r\n] {2}\r\nBB)] {3}\r\nabc UID 7)": {
-			`other {1}`, `other {2}`, `other {3}`, `5 uid=7 touched`},
+			`other {1}`, `other {2}`, `other {3}`, `5 uid=7 touched`,
+		},
 		`* 5 FETCH (BODY[] NIL UID 7)`:                      {`whole nil`, `5 uid=7 touched`},
 		`* 5 FETCH (BODY[]<10> "" UID 7)`:                   {`partial<10> ""`, `5 uid=7 touched`},
 		`* 5 FETCH (BODY[] "a \"b\" \\ {5}" UID 7)`:         {`whole "a \"b\" \\ {5}"`, `5 uid=7 touched`},
@@ -148,15 +153,19 @@ func TestFetch(t *testing.T) {
 		`* 5 FETCH (BODY[TEXT] "t" BODY[] "w" BODY[1] NIL)`: {`whole "w"`, `5 uid=0 touched`},
 		"* 5 FETCH (BODY[] \"w\" BODY[TEXT] {1}\r\nx)":      {`other {1}`, `5 uid=0 touched`},
 		"* 5 FETCH (BODY[] {1}\r\nw BODY[TEXT] {1}\r\nx BODY[1] {1}\r\ny UID 7)": {
-			`whole {1}`, `other {1}`, `other {1}`, `5 uid=7 touched`},
+			`whole {1}`, `other {1}`, `other {1}`, `5 uid=7 touched`,
+		},
 		`* 5 FETCH (BODYSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "a)\"(") NIL NIL "7BIT" 5 1 NIL NIL NIL) UID 7)`: {`5 uid=7`},
 		`* 5 FETCH (BODY (("TEXT" "PLAIN" NIL)("TEXT" "HTML" NIL) "ALTERNATIVE") UID 7)`:                      {`5 uid=7`},
 		"* 5 FETCH (BODYSTRUCTURE ((\"TEXT\" {5}\r\nPL\")(({1}\r\nX)) NIL) UID 7)": {
-			`other {5}`, `other {1}`, `5 uid=7`},
+			`other {5}`, `other {1}`, `5 uid=7`,
+		},
 		"* 5 FETCH (ENVELOPE (\"d\" {4}\r\n)))) ((NIL NIL \"a\" {3}\r\nb.c)) NIL NIL NIL NIL \"<x>\") UID 7)": {
-			`other {4}`, `other {3}`, `5 uid=7 touched`},
-		"* 5 FETCH (X-GM-THRID 1278455344230334865 X-GM-MSGID 1278455344230334866 X-GM-LABELS (\\Inbox \"a ) b\" {3}\r\nx)y) UID 7)": {
-			`other {3}`, `5 uid=7`},
+			`other {4}`, `other {3}`, `5 uid=7 touched`,
+		},
+		"* 5 FETCH (X-GM-MSGID 1278455344230334866 X-GM-LABELS (\\Inbox \"a ) b\" {3}\r\nx)y) UID 7)": {
+			`other {3}`, `5 uid=7`,
+		},
 		`* 5 FETCH (PREVIEW "hi (" UID 7)`:   {`5 uid=7`},
 		`* 5 FETCH (PREVIEW NIL UID 7)`:      {`5 uid=7`},
 		"* 5 FETCH (PREVIEW {1}\r\n( UID 7)": {`other {1}`, `5 uid=7`},
@@ -164,12 +173,14 @@ func TestFetch(t *testing.T) {
 		`* 5 FETCH (THREADID NIL SAVEDATE NIL UID 7)`:                                                                  {`5 uid=7`},
 		`* 5 FETCH (SNIPPET (FUZZY "x") ANNOTATION (/comment (value.priv "My (" size 3)) UID 7)`:                       {`5 uid=7`},
 		`* 5 FETCH (X-FOO[BAR (x]y)] (1 (2)) X-BAR UID UID 7)`:                                                         {`5 uid=7`},
+		`* 5 FETCH (X-A.NAME.LONGER.THAN.ANY 9 UID 7)`:                                                                 {`5 uid=7`},
 		`* 5 FETCH (FLAGS (\Seen)UID 7)`:                                                                               {`5 uid=7 kept="FLAGS (\\Seen)"`},
 		`* 5 FETCH (UID x RFC822.SIZE 99999999999999999999 MODSEQ (y))`:                                                {`5 uid=0`},
 		// What cannot be followed is lost, but what was read before stays.
 		`* 5 FETCH (UID 7`:                                 {`5 uid=7 lost`},
 		`* 5 FETCH UID 7`:                                  {`5 uid=0 lost`},
 		`* 5 FETCH`:                                        {`5 uid=0 lost`},
+		"* 5 FETCH (UID \x01 FLAGS ())":                    {`5 uid=0 lost`},
 		`* 5 FETCH (UID)`:                                  {`5 uid=0 lost`},
 		`* 5 FETCH (UID `:                                  {`5 uid=0 lost`},
 		`* 5 FETCH (UID 7 "x" FLAGS ())`:                   {`5 uid=7 lost`},
@@ -244,6 +255,20 @@ func TestFetchAllocatesNothing(t *testing.T) {
 	run()
 	if n := testing.AllocsPerRun(100, run); n > 0 {
 		t.Errorf("%v allocations a response", n)
+	}
+}
+
+// TestFetchGivesMemoryBack keeps no large buffer for the next response.
+func TestFetchGivesMemoryBack(t *testing.T) {
+	t.Parallel()
+	var f scan.Fetch
+	f.Begin(1, []byte("(FLAGS ("+strings.Repeat("x", 60<<10)+"))"))
+	if !f.Complete || len(f.Flags) != 60<<10 {
+		t.Fatalf("%d bytes of flags", len(f.Flags))
+	}
+	f.Begin(2, []byte("(FLAGS (\\Seen))"))
+	if string(f.Flags) != `\Seen` || cap(f.Flags) > 1<<10 {
+		t.Errorf("%q in %d bytes", f.Flags, cap(f.Flags))
 	}
 }
 

@@ -68,13 +68,10 @@ var crBytes = []byte{'\r'}
 // empty says that no byte of the next line has been seen.
 func (l *line) empty() bool { return l.size == 0 || l.used }
 
-// last returns the last byte of a line under way, 0 if there is none.
+// last returns the last byte of a line under way that is not cut, 0 if there is none.
 func (l *line) last() byte {
 	if l.empty() {
 		return 0
-	}
-	if len(l.tail) > 0 {
-		return l.tail[len(l.tail)-1]
 	}
 	return l.buf[len(l.buf)-1]
 }

@@ -22,40 +22,53 @@ func TestServerFrames(t *testing.T) {
 		want []string
 	}{
 		"lines": {"* OK hello\r\na OK done\r\n+ go on\r\n", []string{
-			`line first last "* OK hello"`, `line first last "a OK done"`, `line first last "+ go on"`}},
+			`line first last "* OK hello"`, `line first last "a OK done"`, `line first last "+ go on"`,
+		}},
 		"bare LF":     {"* OK a\n* 1 EXISTS\n", []string{`line first last "* OK a"`, `line first last "* 1 EXISTS"`}},
 		"CR within":   {"* OK a\rb\r\r\n", []string{"line first last \"* OK a\\rb\\r\""}},
 		"empty lines": {"\r\n\n", []string{`line first last ""`, `line first last ""`}},
 		"literal": {"* 1 FETCH (BODY[] {5}\r\na\r\nb) UID 7)\r\n* 2 EXISTS\r\n", []string{
-			`line first {5} "* 1 FETCH (BODY[] {5}"`, `literal "a\r\nb)"`, `line last " UID 7)"`, `line first last "* 2 EXISTS"`}},
+			`line first {5} "* 1 FETCH (BODY[] {5}"`, `literal "a\r\nb)"`, `line last " UID 7)"`, `line first last "* 2 EXISTS"`,
+		}},
 		"literal of no bytes": {"* 1 FETCH (BODY[] {0}\r\n)\r\n", []string{
-			`line first {0} "* 1 FETCH (BODY[] {0}"`, `literal ""`, `line last ")"`}},
+			`line first {0} "* 1 FETCH (BODY[] {0}"`, `literal ""`, `line last ")"`,
+		}},
 		"literal at the end of the input": {"* 1 FETCH (BODY[] {0}\r\n", []string{
-			`line first {0} "* 1 FETCH (BODY[] {0}"`, `literal ""`}},
+			`line first {0} "* 1 FETCH (BODY[] {0}"`, `literal ""`,
+		}},
 		"literal8": {"* 1 FETCH (BINARY[1] ~{3}\r\na\x00b)\r\n", []string{
-			`line first {3 binary} "* 1 FETCH (BINARY[1] ~{3}"`, `literal "a\x00b"`, `line last ")"`}},
+			`line first {3 binary} "* 1 FETCH (BINARY[1] ~{3}"`, `literal "a\x00b"`, `line last ")"`,
+		}},
 		"non-synchronising": {"* 1 FETCH (BODY[] {3+}\r\nabc BINARY[] ~{1+}\r\nx)\r\n", []string{
 			`line first {3} "* 1 FETCH (BODY[] {3+}"`, `literal "abc"`,
-			`line {1 binary} " BINARY[] ~{1+}"`, `literal "x"`, `line last ")"`}},
+			`line {1 binary} " BINARY[] ~{1+}"`, `literal "x"`, `line last ")"`,
+		}},
 		"two literals behind each other": {"* LIST () \"/\" {1}\r\na{2}\r\nxy\r\n", []string{
-			`line first {1} "* LIST () \"/\" {1}"`, `literal "a"`, `line {2} "{2}"`, `literal "xy"`, `line last ""`}},
+			`line first {1} "* LIST () \"/\" {1}"`, `literal "a"`, `line {2} "{2}"`, `literal "xy"`, `line last ""`,
+		}},
 		"no space before": {"* 1 FETCH (BODY[]{1}\r\nx BODY[]<0>{1}\r\ny)\r\n", []string{
-			`line first {1} "* 1 FETCH (BODY[]{1}"`, `literal "x"`, `line {1} " BODY[]<0>{1}"`, `literal "y"`, `line last ")"`}},
+			`line first {1} "* 1 FETCH (BODY[]{1}"`, `literal "x"`, `line {1} " BODY[]<0>{1}"`, `literal "y"`, `line last ")"`,
+		}},
 		"text of status responses": {"* OK {5}\r\n* NO a {5}\r\n* BAD {5}\r\n* bye {5}\r\n* PREAUTH {5}\r\na OK {5}\r\n+ {5}\r\n+ {5+}\r\n", []string{
 			`line first last "* OK {5}"`, `line first last "* NO a {5}"`, `line first last "* BAD {5}"`, `line first last "* bye {5}"`,
-			`line first last "* PREAUTH {5}"`, `line first last "a OK {5}"`, `line first last "+ {5}"`, `line first last "+ {5+}"`}},
+			`line first last "* PREAUTH {5}"`, `line first last "a OK {5}"`, `line first last "+ {5}"`, `line first last "+ {5+}"`,
+		}},
 		"keyword that begins like a status": {"* OKAY {1}\r\nx\r\n", []string{
-			`line first {1} "* OKAY {1}"`, `literal "x"`, `line last ""`}},
+			`line first {1} "* OKAY {1}"`, `literal "x"`, `line last ""`,
+		}},
 		"not an announcement": {"* X {}\r\n* X {+}\r\n* X {5\r\n* X 5}\r\n* X {5 }\r\n* X {5}}\r\n* X {-5}\r\n* X {5-}\r\n* X {5++}\r\n* X a{5}\r\n* X {5} \r\n* X {0x5}\r\n}\r\n{}\r\n", []string{
 			`line first last "* X {}"`, `line first last "* X {+}"`, `line first last "* X {5"`, `line first last "* X 5}"`,
 			`line first last "* X {5 }"`, `line first last "* X {5}}"`, `line first last "* X {-5}"`, `line first last "* X {5-}"`,
 			`line first last "* X {5++}"`, `line first last "* X a{5}"`, `line first last "* X {5} "`, `line first last "* X {0x5}"`,
-			`line first last "}"`, `line first last "{}"`}},
+			`line first last "}"`, `line first last "{}"`,
+		}},
 		"too many digits": {"* X {9223372036854775808}\r\n* X {00000000000000000001}\r\n", []string{
-			`line first last "* X {9223372036854775808}"`, `line first last "* X {00000000000000000001}"`}},
+			`line first last "* X {9223372036854775808}"`, `line first last "* X {00000000000000000001}"`,
+		}},
 		"largest size": {"* X {9223372036854775807}\r\nabc", []string{`line first {9223372036854775807} "* X {9223372036854775807}"`}},
 		"binary garbage": {"\x00\xff{5}\r\n(((\r\n* \r\n*\r\n* 1\r\n", []string{
-			`line first last "\x00\xff{5}"`, `line first last "((("`, `line first last "* "`, `line first last "*"`, `line first last "* 1"`}},
+			`line first last "\x00\xff{5}"`, `line first last "((("`, `line first last "* "`, `line first last "*"`, `line first last "* 1"`,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,8 +91,17 @@ func TestServerBoundary(t *testing.T) {
 		first bool // of the last event
 		at    bool
 	}{
-		{"", true, true}, {"* 1", true, false}, {" FETCH (BODY[] {2}\r\n", true, false}, {"a", false, false}, {"b", false, false},
-		{"", false, false}, {")", false, false}, {"\r", false, false}, {"\n", false, true}, {"", true, true}, {"* OK\n", true, true},
+		{"", true, true},
+		{"* 1", true, false},
+		{" FETCH (BODY[] {2}\r\n", true, false},
+		{"a", false, false},
+		{"b", false, false},
+		{"", false, false},
+		{")", false, false},
+		{"\r", false, false},
+		{"\n", false, true},
+		{"", true, true},
+		{"* OK\n", true, true},
 	} {
 		p := []byte(step.in)
 		ev, n := s.Next(p)
@@ -174,8 +196,10 @@ func FuzzServer(f *testing.F) {
 func TestServerRandomSplits(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
-	parts := []string{"* 5 FETCH (UID 7 BODY[] {12}\r\nhello\r\n{5}\r\n FLAGS (\\Seen))\r\n", "* 3 EXISTS\r\n", "a1 OK [X] {7}\r\n", "+ idling\r\n",
-		"* LIST () \"/\" ~{3}\r\nabc\r\n", "* OK " + strings.Repeat("z", 300) + "\r\n", "\n", "* SEARCH" + strings.Repeat(" 17", 200) + "\r\n"}
+	parts := []string{
+		"* 5 FETCH (UID 7 BODY[] {12}\r\nhello\r\n{5}\r\n FLAGS (\\Seen))\r\n", "* 3 EXISTS\r\n", "a1 OK [X] {7}\r\n", "+ idling\r\n",
+		"* LIST () \"/\" ~{3}\r\nabc\r\n", "* OK " + strings.Repeat("z", 300) + "\r\n", "\n", "* SEARCH" + strings.Repeat(" 17", 200) + "\r\n",
+	}
 	for range 300 {
 		var in []byte
 		for range 1 + rng.IntN(12) {

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -107,7 +108,7 @@ func feed(s next, pieces [][]byte, settle func()) *recorder {
 // equalTo compares with what came of another split.
 func (r *recorder) equalTo(t *testing.T, want *recorder, how string) {
 	t.Helper()
-	if !slices.Equal(r.events, want.events) || r.bad != want.bad || !bytes.Equal(r.literal, want.literal) {
+	if !slices.Equal(r.events, want.events) || !errors.Is(r.bad, want.bad) || !bytes.Equal(r.literal, want.literal) {
 		t.Fatalf("%s:\n got %s\n     %v\nwant %s\n     %v", how, strings.Join(r.events, "\n     "), r.bad,
 			strings.Join(want.events, "\n     "), want.bad)
 	}
