@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/proxy/imapd/scan"
 	"heliograph/proxy/upstream"
 )
 
@@ -63,16 +64,19 @@ type dialogue struct {
 	left  int           // bytes that the upstream may still say
 	time  time.Duration // that it may still take
 	bye   bool          // it has said BYE
-	quiet string        // keyword of responses that the client does not see
+	quiet bool          // the client does not see responses of ID
 	stop  func() bool   // of what interrupts it when the server drains
 }
 
 // answer is a line that ends a wait.
 type answer struct {
-	status string // "+", OK, NO, BAD
-	code   string // response code, upper case
-	line   []byte // with its line end
+	status scan.Status // OK, NO, BAD, or "+" for a continuation
+	code   string      // response code, upper case
+	line   []byte      // with its line end
 }
+
+// continuation is the status of an answer that asks for more.
+const continuation scan.Status = "+"
 
 func newDialogue(p *preamble, tag string) *dialogue {
 	return &dialogue{preamble: p, tag: tag, left: maxAnswers, time: p.srv.timeouts.answer}
@@ -153,44 +157,39 @@ func (d *dialogue) answer() (answer, error) {
 		if d.left -= len(l); d.left < 0 {
 			return answer{}, &upstreamError{errTooMuch}
 		}
-		tag, rest, _ := bytes.Cut(bytes.TrimRight(l, "\r\n"), []byte(" "))
-		word, rest, _ := bytes.Cut(rest, []byte(" "))
-		status := strings.ToUpper(string(word))
+		r := scan.ParseResponse(bytes.TrimRight(l, "\r\n"))
 		switch {
-		case string(tag) == "+":
+		case r.Continuation:
 			defer d.in.use(len(l))
-			return answer{status: "+", line: bytes.Clone(l)}, nil
-		case string(tag) == "*":
-			err := d.untagged(l, status)
+			return answer{status: continuation, line: bytes.Clone(l)}, nil
+		case l[0] == '*' && r.Tag == nil:
+			err := d.untagged(l, &r)
 			d.in.use(len(l))
 			if err != nil {
 				return answer{}, err
 			}
-		case string(tag) != d.tag || status != "OK" && status != "NO" && status != "BAD":
+		case string(r.Tag) != d.tag || r.Status != scan.StatusOK && r.Status != scan.StatusNo && r.Status != scan.StatusBad:
 			return answer{}, &upstreamError{errForeignTag}
 		default:
 			defer d.in.use(len(l))
 			d.learnCapabilities(l)
-			return answer{status: status, code: responseCode(rest), line: bytes.Clone(l)}, nil
+			return answer{status: r.Status, code: strings.ToUpper(string(r.Code)), line: bytes.Clone(l)}, nil
 		}
 	}
 }
 
 // untagged passes a line on to the client that answers no command.
-func (d *dialogue) untagged(l []byte, keyword string) error {
-	switch keyword {
-	case "PREAUTH":
+func (d *dialogue) untagged(l []byte, r *scan.Response) error {
+	switch {
+	case r.Status == scan.StatusPreauth:
 		return &upstreamError{errPreauth}
-	case "BYE":
+	case r.Status == scan.StatusBye:
 		d.bye = true
-	case "OK", "NO", "BAD":
-	default:
-		if announcement(bytes.TrimRight(l, "\r\n")) {
-			return &upstreamError{errLateLiteral}
-		}
+	case r.Status == scan.StatusNone && announcement(bytes.TrimRight(l, "\r\n")):
+		return &upstreamError{errLateLiteral}
 	}
 	d.learnCapabilities(l)
-	if d.quiet != "" && keyword == d.quiet {
+	if d.quiet && r.Is("ID") {
 		return nil
 	}
 	return d.pass(hideCapabilities(l))
@@ -200,17 +199,6 @@ func (d *dialogue) learnCapabilities(l []byte) {
 	if start, end := capabilityList(l); start < end {
 		d.caps = upstream.ParseCapabilities(l[start:end])
 	}
-}
-
-// responseCode is the name of the code that a status text begins with.
-func responseCode(text []byte) string {
-	if len(text) == 0 || text[0] != '[' {
-		return ""
-	}
-	if i := bytes.IndexAny(text, " ]"); i > 0 {
-		return strings.ToUpper(string(text[1:i]))
-	}
-	return ""
 }
 
 // login sends LOGIN as the client did, but for the form in which literals are announced.
@@ -233,17 +221,17 @@ func (d *dialogue) login(ctx context.Context, parts []part) (answer, error) {
 			piece = append(piece, p.literal...)
 		default:
 			v, err := d.ask(ctx, fmt.Appendf(piece, "{%d}\r\n", len(p.literal)))
-			if err == nil && v.status == "OK" {
+			if err == nil && v.status == scan.StatusOK {
 				err = &upstreamError{errUnproven}
 			}
-			if err != nil || v.status != "+" {
+			if err != nil || v.status != continuation {
 				return v, err
 			}
 			piece = append(piece[:0], p.literal...)
 		}
 	}
 	v, err := d.ask(ctx, piece)
-	if err == nil && v.status == "+" {
+	if err == nil && v.status == continuation {
 		err = &upstreamError{errContinuation}
 	}
 	return v, err
@@ -265,10 +253,10 @@ func (d *dialogue) tellID(ctx context.Context) error {
 // sendID sends ID and keeps the answer from the client.
 func (d *dialogue) sendID(ctx context.Context, params []byte) error {
 	theirs := d.tag
-	d.tag, d.quiet = ownTag, "ID"
-	defer func() { d.tag, d.quiet = theirs, "" }()
+	d.tag, d.quiet = ownTag, true
+	defer func() { d.tag, d.quiet = theirs, false }()
 	v, err := d.ask(ctx, fmt.Appendf(nil, "%s ID %s\r\n", ownTag, params))
-	if err == nil && v.status == "+" {
+	if err == nil && v.status == continuation {
 		err = &upstreamError{errContinuation}
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"heliograph/proxy/imapd/scan"
 	"heliograph/proxy/upstream"
 )
 
@@ -222,7 +223,7 @@ func (a *attempt) settle(ctx context.Context, v answer, err error) error {
 	case err != nil: // it is the client that is gone, or wrong
 		a.hangUp()
 		return err
-	case v.status != "OK":
+	case v.status != scan.StatusOK:
 		return a.refused(ctx, v)
 	}
 	if a.target.NeedsID() {
@@ -270,7 +271,7 @@ var noGuess = map[string]bool{
 // refused passes a refusal of the upstream on.
 func (a *attempt) refused(ctx context.Context, v answer) error {
 	outcome := loginTemporary
-	if v.status == "NO" && !noGuess[v.code] {
+	if v.status == scan.StatusNo && !noGuess[v.code] {
 		outcome = loginRefused
 		a.failures++
 		a.count(a.srv.opts.Failures.Failed(ctx, a.conn.Client().Addr(), a.counted()))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+
+	"heliograph/proxy/imapd/scan"
 )
 
 // Bounds on a command before the login.
@@ -101,7 +103,7 @@ func (r *reader) read() (*command, error) {
 	tag, rest, _ := bytes.Cut(text, []byte(" "))
 	verb, args, _ := bytes.Cut(rest, []byte(" "))
 	announced := announcement(text)
-	if !validTag(tag) || !validVerb(verb) {
+	if !scan.ValidTag(tag) || len(tag) > maxTag || !validVerb(verb) {
 		return c, doubt(errSyntax, announced)
 	}
 	c.tag, c.verb, c.args = string(tag), strings.ToUpper(string(verb)), args
@@ -278,16 +280,6 @@ func literalOf(p []byte) (size int, sync, ok bool) {
 		size = size*10 + int(b-'0')
 	}
 	return size, !plus, true
-}
-
-// validTag: 1*<any ASTRING-CHAR except "+"> (RFC 9051, 9).
-func validTag(p []byte) bool {
-	for _, b := range p {
-		if b <= ' ' || b >= 0x7f || strings.IndexByte(`(){%*"\+`, b) >= 0 {
-			return false
-		}
-	}
-	return len(p) > 0 && len(p) <= maxTag
 }
 
 func validVerb(p []byte) bool {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+
+	"heliograph/proxy/imapd/scan"
 )
 
 // maxAuthRounds bounds the challenges of one AUTHENTICATE; GSSAPI takes four.
@@ -64,7 +66,7 @@ func isBase64(p []byte) bool {
 func (x *exchange) run(ctx context.Context) (answer, error) {
 	v, said, err := x.begin(ctx)
 	for range maxAuthRounds {
-		if err != nil || v.status != "+" {
+		if err != nil || v.status != continuation {
 			break
 		}
 		if err = x.pass(v.line); err != nil {
@@ -84,9 +86,9 @@ func (x *exchange) run(ctx context.Context) (answer, error) {
 	switch {
 	case err != nil:
 		return v, err
-	case v.status == "+":
+	case v.status == continuation:
 		return v, &upstreamError{errContinuation}
-	case v.status == "OK" && !said:
+	case v.status == scan.StatusOK && !said:
 		return v, &upstreamError{errUnproven}
 	}
 	return v, nil
@@ -103,7 +105,7 @@ func (x *exchange) begin(ctx context.Context) (v answer, said bool, err error) {
 		clear(line)
 		return v, true, err
 	}
-	if v, err = x.send(ctx, line); err != nil || v.status != "+" || x.first == nil {
+	if v, err = x.send(ctx, line); err != nil || v.status != continuation || x.first == nil {
 		return v, false, err
 	}
 	first := x.first

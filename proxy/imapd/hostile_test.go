@@ -206,8 +206,9 @@ func TestClientVanishes(t *testing.T) {
 func TestHostileUpstreams(t *testing.T) {
 	t.Parallel()
 	const (
-		login = `C= "a LOGIN u@example.com {6+}\r\nsecret\r\n"`
-		lost  = `S: a NO [UNAVAILABLE] the mail server did not answer the login, try again later (session {any})`
+		login     = `C= "a LOGIN u@example.com {6+}\r\nsecret\r\n"`
+		unreached = `S: a NO [UNAVAILABLE] the mail server cannot be reached now, try again later (session {any})`
+		lost      = `S: a NO [UNAVAILABLE] the mail server did not answer the login, try again later (session {any})`
 	)
 	waits, nonSync := upWith("IMAP4rev1 AUTH=PLAIN"), upHello
 	endless := `S= "* OK ` + strings.Repeat("x", 70000) + `"`
@@ -230,6 +231,10 @@ func TestHostileUpstreams(t *testing.T) {
 		"OK before the password":            {waits + "C: a LOGIN u@example.com {6}\nS: a OK in\n-- eof", lost},
 		"+ and OK in one":                   {waits + "C: a LOGIN u@example.com {6}\nS= \"+ go\\r\\na OK in\\r\\n\"\n-- eof", lost},
 		"a forged answer with the greeting": {"S= \"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN LITERAL+] up ready\\r\\na OK in\\r\\n\"\n-- eof", lost},
+		"no greeting":                       {"-- hold", unreached},
+		"endless greeting":                  {"S= \"* OK " + strings.Repeat("x", 70000) + "\"\n-- hold", unreached},
+		"PREAUTH":                           {"S: * PREAUTH you are in\n-- eof", unreached},
+		"OK without a tag":                  {nonSync + login + "\nS= \"\\r\\nOK in\\r\\n\"\n-- hold", lost},
 		"CAPABILITY of 1 MB":                {nonSync + login + "\nS= \"* CAPABILITY " + strings.Repeat("X ", 500000) + "\\r\\n\"\n-- hold", lost},
 	} {
 		t.Run(name, func(t *testing.T) {

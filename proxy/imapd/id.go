@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"heliograph/proxy/imapd/scan"
 )
 
 // Bounds of RFC 2971, 3.3.
@@ -80,11 +82,11 @@ func renderID(fields []idField) []byte {
 		if slices.ContainsFunc(trusted, func(t string) bool { return strings.HasPrefix(name, t) }) || !quotable(f.name) || !quotable(f.value) {
 			continue
 		}
-		out = appendQuoted(append(out, ' '), f.name)
+		out = scan.AppendQuoted(append(out, ' '), f.name)
 		if f.value == nil {
 			out = append(out, " NIL"...)
 		} else {
-			out = appendQuoted(append(out, ' '), f.value)
+			out = scan.AppendQuoted(append(out, ' '), f.value)
 		}
 	}
 	if out == nil {
@@ -95,14 +97,3 @@ func renderID(fields []idField) []byte {
 }
 
 func quotable(p []byte) bool { return !bytes.ContainsAny(p, "\x00\r\n") }
-
-func appendQuoted(out, p []byte) []byte {
-	out = append(out, '"')
-	for _, b := range p {
-		if b == '"' || b == '\\' {
-			out = append(out, '\\')
-		}
-		out = append(out, b)
-	}
-	return append(out, '"')
-}
