@@ -18,6 +18,7 @@ type ledgerCmd struct {
 	State journal.LedgerState `enum:",captured,excluded,pending,mirrored,failed,refused" default:"" help:"Only messages of which something is in this state: captured excluded pending mirrored failed refused. 状态"`
 	Since moment              `help:"Only since 2026-01-31, or since so long ago: 12h, 7d. 起始时间"`
 	listFlags
+	Mailboxes bool `help:"List mailboxes instead: how much of each is captured, and what is not. Names an account to see only its mailboxes. 邮箱抓取情况"`
 }
 
 // Run tells what became of messages, the newest first.
@@ -27,6 +28,9 @@ func (c *ledgerCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if c.Mailboxes {
+		return c.listMailboxes(ctx, db.Reader())
+	}
 	fates, more, err := c.read(ctx, db.Reader())
 	switch {
 	case err != nil:
@@ -49,11 +53,16 @@ func (c *ledgerCmd) Run(ctx context.Context) (err error) {
 
 // fate is what became of one entry.
 type fate struct {
-	Entry     string     `json:"entry"`
-	MessageID string     `json:"message_id,omitempty"`
-	Account   string     `json:"account,omitempty"`
-	Captured  string     `json:"captured"`
-	Steps     []fateStep `json:"steps"`
+	Entry     string `json:"entry"`
+	MessageID string `json:"message_id,omitempty"`
+	Account   string `json:"account,omitempty"`
+	Captured  string `json:"captured"`
+	Kind      string `json:"kind,omitempty"` // the way in; empty when nothing is kept of the entry
+	// Of an entry that was seen in a mailbox.
+	Mailbox     string     `json:"mailbox,omitempty"`
+	UIDValidity uint32     `json:"uidvalidity,omitempty"`
+	UID         uint32     `json:"uid,omitempty"`
+	Steps       []fateStep `json:"steps"`
 }
 
 // fateStep is one row of the ledger.
@@ -122,6 +131,11 @@ func readFate(ctx context.Context, q store.Querier, id journal.ID) (fate, error)
 	if err != nil {
 		return f, err
 	}
+	e, err := journal.ReadEntry(ctx, q, id)
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
+		return f, err
+	}
+	f.Kind, f.Mailbox, f.UIDValidity, f.UID = string(e.Kind), e.Mailbox, e.UIDValidity, e.UID
 	records, err := mirror.Records(ctx, q, id)
 	if err != nil {
 		return f, err
@@ -155,6 +169,15 @@ func (f *fate) print() {
 	from := "from a machine without login"
 	if f.Account != "" {
 		from = "from account " + oneLine(f.Account)
+	}
+	if f.Mailbox != "" {
+		from += ", mailbox " + oneLine(f.Mailbox)
+	}
+	if f.UID != 0 {
+		from += fmt.Sprintf(", UID %d", f.UID)
+	}
+	if f.Kind != "" {
+		from += " (" + f.Kind + ")"
 	}
 	for i := len(f.Steps) - 1; i >= 0; i-- { // as it happened
 		fmt.Printf("    %s\n", f.Steps[i].sentence(from))

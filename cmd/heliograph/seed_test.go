@@ -10,6 +10,7 @@ import (
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
+	"heliograph/internal/journal"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
 )
@@ -35,7 +36,7 @@ func newStore(t *testing.T, dir string) *store.DB {
 }
 
 // seed stores what a small company has after a day: two mails, jobs that are done, wait and
-// failed, and the ledger of three entries.
+// failed, the ledger of four entries, and that of two mailboxes.
 func seed(t *testing.T, db *store.DB) {
 	t.Helper()
 	crm, err := builtin.New(db, builtin.Config{})
@@ -101,6 +102,13 @@ const (
 	entryMirrored = "06d5bv9t0400000000000000a0"
 	entryExcluded = "06d5bv9t0400000000000000b0"
 	entryMachine  = "06d5bv9t0400000000000000c0"
+	entryFetched  = "06d5bv9t0400000000000000d0"
+)
+
+// The mailboxes of the ledger.
+var (
+	boxInbox = journal.MailboxKey{Upstream: "main", Account: "wang@example.com", Mailbox: "INBOX", UIDValidity: 1700000000}
+	boxSent  = journal.MailboxKey{Upstream: "main", Account: "wang@example.com", Mailbox: "已发送", UIDValidity: 1700000001}
 )
 
 func seedLedger(t *testing.T, db *store.DB, at time.Time) {
@@ -117,6 +125,15 @@ func seedLedger(t *testing.T, db *store.DB, at time.Time) {
 		{`INSERT INTO outbox_recipients (entry, position, recipient, params, state, code, enhanced, reply, remote, attempts, last_try, next_try, notice, notice_action)
 			VALUES ($1, 0, 'li.lei@acme.com.cn', '', 'pending', 451, '4.7.1', 'try again later', 'mx.example.com', 1, $2, $3, 0, '')`, []any{entryMachine, micros(121), micros(180)}},
 		{`INSERT INTO deliveries (message_key, target, state, reason, remote_id, url, received_at, updated_at) VALUES ('aaaa1111', 'crm', 'mirrored', '', '42', '', $1, $1)`, []any{micros(1)}},
+		{`INSERT INTO entries (id, node, segment, pos, kind, account, upstream, state, reverse_path, received, sealed_at, size, envelope, code, reply, verdict_at, queued, settled, mailbox, uidvalidity, uid)
+			VALUES ($1, 'main', 1, 64, 'fetch', 'wang@example.com', 'main', 'confirmed', '', $2, $2, 100, $3, 0, '', $2, 1, 0, 'INBOX', 1700000000, 17)`,
+			[]any{entryFetched, micros(180), `{"id":"` + entryFetched + `","kind":"fetch","account":"wang@example.com","upstream":"main","mailbox":"INBOX","uidvalidity":1700000000,"uid":17}`}},
+		{`INSERT INTO mailboxes (id, upstream, account, mailbox, uidvalidity, since, enrolled_at, changed_at)
+			VALUES ($1, 'main', 'wang@example.com', 'INBOX', 1700000000, 15, $2, $3), ($4, 'main', 'wang@example.com', '已发送', 1700000001, 0, 0, $3)`,
+			[]any{boxInbox.ID().String(), micros(0), micros(180), boxSent.ID().String()}},
+		{`INSERT INTO mailbox_uids (mailbox, low, high, state, reason) VALUES ($1, 15, 17, 'captured', ''), ($1, 18, 18, 'excluded', 'draft'),
+			($1, 20, 29, 'gone', ''), ($1, 30, 30, 'failed', 'the server has no such message'), ($2, 3, 3, 'captured', '')`,
+			[]any{boxInbox.ID().String(), boxSent.ID().String()}},
 	}
 	for _, r := range []struct {
 		entry, target, messageID, account, state, reason string
@@ -128,6 +145,8 @@ func seedLedger(t *testing.T, db *store.DB, at time.Time) {
 		{entryExcluded, "", "lunch@example.com", "li@example.com", "excluded", "internal mail", 60},
 		{entryMachine, "", "", "", "captured", "", 120},
 		{entryMachine, "crm", "scan-7@erp.example.com", "", "pending", "", 121},
+		{entryFetched, "", "re-1@acme.com.cn", "wang@example.com", "captured", "", 180},
+		{entryFetched, "crm", "re-1@acme.com.cn", "wang@example.com", "mirrored", "", 181},
 	} {
 		statements = append(statements, struct {
 			query string
