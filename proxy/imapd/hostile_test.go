@@ -508,3 +508,48 @@ func TestDrain(t *testing.T) {
 type unclosed struct{ net.Conn }
 
 func (unclosed) Close() error { return nil }
+
+// An upstream that is lost between its OK and the end of the login has let nobody in.
+func TestUpstreamLostAtID(t *testing.T) {
+	t.Parallel()
+	const hasty = "S: a NO [UNAVAILABLE] the mail server did not answer the login, try again later (session {any})\nC: b NOOP\nS: b OK NOOP completed"
+	needsID := func(s *setup) { s.upstreams[0].Provider = "163" }
+	for name, c := range map[string]struct {
+		change           func(*setup)
+		upstream, client string
+	}{
+		"behind the login": {
+			needsID, "C: a LOGIN u@163.com p\nS: a OK in\nC: heliograph ID (\"name\" \"heliograph\")",
+			"C: a LOGIN u@163.com p\n" + hasty,
+		},
+		"a continuation": {
+			needsID, "C: a LOGIN u@163.com p\nS: a OK in\nC: heliograph ID (\"name\" \"heliograph\")\nS: + what\n-- eof",
+			"C: a LOGIN u@163.com p\n" + hasty,
+		},
+		"the answer to the login once more": {
+			needsID, "C: a LOGIN u@163.com p\nS: a OK in\nC: heliograph ID (\"name\" \"heliograph\")\nS: a OK in\n-- eof",
+			"C: a LOGIN u@163.com p\n" + hasty,
+		},
+		"BYE before the login": {
+			nil, "C: heliograph ID (\"name\" \"x\")\nS: * BYE not you",
+			"C: i ID (\"name\" \"x\")\nS: * ID {any}\nS: i OK ID completed\nC: a LOGIN u@163.com p\nS: * BYE not you\n-- eof",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFront(t, c.change, learn, upHello+c.upstream)
+			f.talk(hello + c.client)
+			f.wantLogin("upstream_error")
+		})
+	}
+}
+
+// A client that does not begin TLS behind STARTTLS has said its last word.
+func TestNoHandshake(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, func(s *setup) { s.listener.TLS, s.listener.AllowPlaintextAuth = config.TLSStartTLS, false }, learn)
+	f.talk("S: * OK {any}\nC: s STARTTLS\nS: s OK begin TLS\nC: a LOGIN u secret\n-- hold")
+	if n := f.metric("heliograph_imap_commands_total", "verb", "LOGIN"); n != 0 {
+		t.Error("a command in clear was read behind STARTTLS")
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"heliograph/config"
+	"heliograph/proxy/imapd"
+	"heliograph/proxy/upstream"
 )
 
 // upWith is the greeting of an upstream with other capabilities than usual.
@@ -414,4 +416,28 @@ func TestRouting(t *testing.T) {
 			C: a LOGIN u@%s.example x
 			S: a OK %s`, name, name), tap))
 	}
+}
+
+// An upstream that does not know ID is not made to look as if it did.
+func TestUpstreamWithoutID(t *testing.T) {
+	t.Parallel()
+	without := upWith("IMAP4rev1 AUTH=PLAIN")
+	f := newFront(t, nil, lines(without, "C: {any} LOGOUT\n-- hold"), lines(without, "C: a LOGIN u@example.com p\nS: a OK in", upTap))
+	f.talk(lines("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready", `
+		C: i ID ("name" "x")
+		S: i BAD unknown command
+		C: a LOGIN u@example.com p
+		S: a OK in`, tap))
+}
+
+// New sessions have new settings.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, nil, learn)
+	f.talk(hello)
+	router, err := upstream.New([]config.Upstream{{Name: "other", IMAP: endpoint(t, lines(upWith("IMAP4rev1 OTHER"), "C: {any} LOGOUT\n-- hold"))}}, upstream.Options{})
+	must(t, err)
+	t.Cleanup(router.Close)
+	f.server.Reload(imapd.Settings{Router: router})
+	f.talk("S: * OK [CAPABILITY IMAP4rev1 OTHER] ready")
 }

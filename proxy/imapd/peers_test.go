@@ -24,10 +24,11 @@ func TestRealPeers(t *testing.T) {
 				s.limits.LoginPerMinute = 100
 				s.upstreams[0].IMAP = config.Endpoint{
 					Address: dovecot.IMAPSAddr, TLS: config.TLSImplicit, CAFile: dovecot.Certs.CAFile,
-					ServerName: "localhost", Timeout: config.Duration(20 * time.Second),
+					ServerName: "localhost", Timeout: config.Duration(20 * time.Second), ForwardClient: config.ForwardID,
 				}
 				if mode == config.TLSStartTLS {
-					s.upstreams[0].IMAP.Address, s.upstreams[0].IMAP.TLS = dovecot.IMAPAddr, config.TLSStartTLS
+					e := &s.upstreams[0].IMAP
+					e.Address, e.TLS, e.ForwardClient = dovecot.IMAPAddr, config.TLSStartTLS, config.ForwardNone
 				}
 			})
 			t.Run("curl", func(t *testing.T) { f.curl(t, mode) })
