@@ -53,7 +53,7 @@ func (b *batch) add(rec segment.Record) error {
 	b.records++
 	if rec.Kind == segment.KindEntry {
 		var m meta
-		if err := json.Unmarshal(rec.Meta, &m); err != nil {
+		if err := m.decode(rec.Meta); err != nil {
 			return err
 		}
 		r := &row{Entry: Entry{Envelope: m.Envelope, State: StateSealed, SealedAt: m.SealedAt, Location: rec.Loc}}
@@ -80,7 +80,7 @@ func (b *batch) add(rec segment.Record) error {
 	var err error
 	switch c.kind {
 	case segment.KindCommit:
-		err = json.Unmarshal(rec.Meta, &c.verdict)
+		err = c.verdict.decode(rec.Meta)
 	case segment.KindDiscard:
 		err = json.Unmarshal(rec.Meta, &c.refusal)
 	case segment.KindSettled:

@@ -24,6 +24,22 @@ type refusal struct {
 	At     time.Time `json:"at"`
 }
 
+func refused(reason string) []byte {
+	b, err := json.Marshal(refusal{Reason: reason, At: time.Now()})
+	if err != nil {
+		panic(err) // a text and the time of day
+	}
+	return b
+}
+
+// plausible returns a date that the index can hold, or none: the upstream makes it up.
+func plausible(t time.Time) time.Time {
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
+}
+
 // refusalTimeout bounds how long the reply of an upstream that refused may wait for the disk.
 const refusalTimeout = 2 * time.Second
 
@@ -85,16 +101,14 @@ func (p *Pending) Seal(ctx context.Context, env *Envelope) error {
 		place := env.Place().clean() // as the log and the ledger have it
 		env.Upstream, env.Account, env.Mailbox = place.Upstream, place.Account, place.Mailbox
 	}
+	env.InternalDate = plausible(env.InternalDate)
 	p.kind, p.place = env.Kind, env.Place()
 	now := time.Now()
-	b, err := json.Marshal(meta{Envelope: *env, SealedAt: now})
-	if err != nil {
-		return fmt.Errorf("sealing entry %s: %w", p.id, err)
-	}
+	b := (&meta{Envelope: *env, SealedAt: now}).encode()
 	if !env.Kind.settled() {
 		p.journal.setLive(p.id, now)
 	}
-	err = p.writer.Seal(ctx, b)
+	err := p.writer.Seal(ctx, b)
 	p.mu.Lock()
 	p.handed = p.writer.Handed()
 	p.settled = p.settled || err == nil && env.Kind.settled()
@@ -119,7 +133,7 @@ func (p *Pending) Commit(v Verdict) {
 	if v.At.IsZero() {
 		v.At = time.Now()
 	}
-	if p.settle(segment.KindCommit, v, p.journal.log.Mark) && p.kind == KindAppend {
+	if p.settle(segment.KindCommit, v.encode(), p.journal.log.Mark) && p.kind == KindAppend {
 		place := p.place
 		place.UIDValidity = v.UIDValidity
 		p.journal.mailboxes.captured(place, v.UID)
@@ -129,7 +143,7 @@ func (p *Pending) Commit(v Verdict) {
 // Discard says that the upstream refused the message, or that it was never sent. The
 // reason, a reply with its code or a few words, goes to the ledger. It does not wait for the disk.
 func (p *Pending) Discard(reason string) {
-	p.settle(segment.KindDiscard, refusal{Reason: reason, At: time.Now()}, p.journal.log.Mark)
+	p.settle(segment.KindDiscard, refused(reason), p.journal.log.Mark)
 }
 
 // Refuse is Discard for a refusal that the client is about to hear of: after a crash, what it knows was not
@@ -137,7 +151,7 @@ func (p *Pending) Discard(reason string) {
 func (p *Pending) Refuse(reason string) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), refusalTimeout, segment.ErrTimeout)
 	defer cancel()
-	p.settle(segment.KindDiscard, refusal{Reason: reason, At: time.Now()},
+	p.settle(segment.KindDiscard, refused(reason),
 		func(id [16]byte, kind segment.Kind, payload []byte) error {
 			return p.journal.log.MarkNow(ctx, id, kind, payload)
 		})
@@ -159,7 +173,7 @@ func (p *Pending) Close() {
 }
 
 // settle writes the mark, the first time it is called, and reports whether it did.
-func (p *Pending) settle(kind segment.Kind, payload any, mark func([16]byte, segment.Kind, []byte) error) bool {
+func (p *Pending) settle(kind segment.Kind, payload []byte, mark func([16]byte, segment.Kind, []byte) error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.settled {
@@ -171,10 +185,7 @@ func (p *Pending) settle(kind segment.Kind, payload any, mark func([16]byte, seg
 		p.writer.Abort()
 		return false
 	}
-	b, err := json.Marshal(payload)
-	if err == nil {
-		err = mark(p.id, kind, b)
-	}
+	err := mark(p.id, kind, payload)
 	if err != nil && !errors.Is(err, segment.ErrClosed) {
 		// The entry becomes unconfirmed, which is handled, only later.
 		p.journal.logger.Warn("verdict of an entry was not stored", "entry", p.id, "err", err)
