@@ -125,15 +125,21 @@ func seedLedger(t *testing.T, db *store.DB, at time.Time) {
 		{`INSERT INTO outbox_recipients (entry, position, recipient, params, state, code, enhanced, reply, remote, attempts, last_try, next_try, notice, notice_action)
 			VALUES ($1, 0, 'li.lei@acme.com.cn', '', 'pending', 451, '4.7.1', 'try again later', 'mx.example.com', 1, $2, $3, 0, '')`, []any{entryMachine, micros(121), micros(180)}},
 		{`INSERT INTO deliveries (message_key, target, state, reason, remote_id, url, received_at, updated_at) VALUES ('aaaa1111', 'crm', 'mirrored', '', '42', '', $1, $1)`, []any{micros(1)}},
-		{`INSERT INTO entries (id, node, segment, pos, kind, account, upstream, state, reverse_path, received, sealed_at, size, envelope, code, reply, verdict_at, queued, settled, mailbox, uidvalidity, uid)
+		{
+			`INSERT INTO entries (id, node, segment, pos, kind, account, upstream, state, reverse_path, received, sealed_at, size, envelope, code, reply, verdict_at, queued, settled, mailbox, uidvalidity, uid)
 			VALUES ($1, 'main', 1, 64, 'fetch', 'wang@example.com', 'main', 'confirmed', '', $2, $2, 100, $3, 0, '', $2, 1, 0, 'INBOX', 1700000000, 17)`,
-			[]any{entryFetched, micros(180), `{"id":"` + entryFetched + `","kind":"fetch","account":"wang@example.com","upstream":"main","mailbox":"INBOX","uidvalidity":1700000000,"uid":17}`}},
-		{`INSERT INTO mailboxes (id, upstream, account, mailbox, uidvalidity, since, enrolled_at, changed_at)
+			[]any{entryFetched, micros(180), `{"id":"` + entryFetched + `","kind":"fetch","account":"wang@example.com","upstream":"main","mailbox":"INBOX","uidvalidity":1700000000,"uid":17}`},
+		},
+		{
+			`INSERT INTO mailboxes (id, upstream, account, mailbox, uidvalidity, since, enrolled_at, changed_at)
 			VALUES ($1, 'main', 'wang@example.com', 'INBOX', 1700000000, 15, $2, $3), ($4, 'main', 'wang@example.com', '已发送', 1700000001, 0, 0, $3)`,
-			[]any{boxInbox.ID().String(), micros(0), micros(180), boxSent.ID().String()}},
-		{`INSERT INTO mailbox_uids (mailbox, low, high, state, reason) VALUES ($1, 15, 17, 'captured', ''), ($1, 18, 18, 'excluded', 'draft'),
+			[]any{boxInbox.ID().String(), micros(0), micros(180), boxSent.ID().String()},
+		},
+		{
+			`INSERT INTO mailbox_uids (mailbox, low, high, state, reason) VALUES ($1, 15, 17, 'captured', ''), ($1, 18, 18, 'excluded', 'draft'),
 			($1, 20, 29, 'gone', ''), ($1, 30, 30, 'failed', 'the server has no such message'), ($2, 3, 3, 'captured', '')`,
-			[]any{boxInbox.ID().String(), boxSent.ID().String()}},
+			[]any{boxInbox.ID().String(), boxSent.ID().String()},
+		},
 	}
 	for _, r := range []struct {
 		entry, target, messageID, account, state, reason string
