@@ -558,3 +558,30 @@ func TestNoHandshake(t *testing.T) {
 		t.Error("a command in clear was read behind STARTTLS")
 	}
 }
+
+// Deadlines and drains reach a client under TLS as well, and it can read why.
+func TestEndsUnderTLS(t *testing.T) {
+	t.Parallel()
+	implicit := func(s *setup) { s.listener.TLS = config.TLSImplicit }
+	t.Run("timeout", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, func(s *setup) {
+			implicit(s)
+			s.patience = patience
+		}, learn)
+		f.talk(lines("-- tls", hello, "C= \"a LOG\"\nS: * BYE timeout before login\n-- eof"))
+	})
+	t.Run("drain", func(t *testing.T) {
+		t.Parallel()
+		f := newFront(t, implicit, learn)
+		c, err := tls.Dial("tcp", f.addr, f.clientTLS("gw.example"))
+		must(t, err)
+		must(t, mailtest.Play(&unclosed{c}, mailtest.Client, nil, hello+"C: a NOOP\nS: a OK NOOP completed"))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		drained := make(chan error, 1)
+		go func() { drained <- f.proxy.Drain(ctx) }()
+		must(t, mailtest.Play(c, mailtest.Client, nil, "S: * BYE the gateway is shutting down, connect again\n-- eof"))
+		must(t, <-drained)
+	})
+}
