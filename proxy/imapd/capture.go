@@ -146,8 +146,8 @@ func (t *tap) seal(c *tee) {
 		}
 		t.srv.tap.captured(c.way, c.env.Size)
 		if c.env.Kind == journal.KindFetch {
-			t.named(c)
 			p.Close()
+			t.sealed(c)
 		}
 		close(c.done)
 	})
@@ -163,7 +163,7 @@ func (t *tap) letGo(c *tee) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := c.box
-	b.ledger.Release(c.env.UID)
+	b.release(c.env.UID)
 	if t.box != b {
 		t.srv.owed.put(t.key(b.name, b.validity), uidset.Of(c.env.UID))
 		return
@@ -177,25 +177,28 @@ func (t *tap) letGo(c *tee) {
 // letGoPause is how long the journal is left alone when it could not take a message.
 const letGoPause = 2 * time.Second
 
-// named sees to it that the UID of a message that was captured without one is found.
-func (t *tap) named(c *tee) {
-	if c.env.UID != 0 {
-		return
-	}
+// sealed notes that a message is captured. The UID of one that came without is to be found.
+func (t *tap) sealed(c *tee) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.box == c.box {
-		c.box.note()
-		c.box.unnamed.Add(c.seq, c.seq)
-		c.box.explore.Add(c.seq, c.seq)
+	b := c.box
+	if c.env.UID != 0 {
+		b.busy.Remove(c.env.UID, c.env.UID)
+		return
+	}
+	if t.box == b {
+		b.note()
+		b.unnamed.Add(c.seq, c.seq)
+		b.explore.Add(c.seq, c.seq)
 		t.kick()
 	}
 }
 
 // fetched draws the conclusions of one line of a FETCH response that is the client's.
 func (t *tap) fetched(ev *scan.Event) {
-	box, f := t.current(), t.fetch
-	if box == nil {
+	box, sure := t.current()
+	f := t.fetch
+	if !sure {
 		t.in = false
 		return
 	}
@@ -250,7 +253,7 @@ func (t *tap) teeFetch(box *selected, f *scan.Fetch) *tee {
 		return nil
 	}
 	if uid != 0 {
-		if t.policy.Policy == config.CaptureNew && uid < box.floor() || !box.ledger.Claim(uid) {
+		if t.policy.Policy == config.CaptureNew && uid < box.floor() || !box.claim(uid) {
 			return nil
 		}
 	}
@@ -347,17 +350,35 @@ func (t *tap) appended(cmd *issued, r *scan.Response, ok bool) {
 		} else {
 			v.UIDValidity = 0
 		}
+		release := t.claimAppended(a.mailbox, v)
 		t.work.Go(func() {
 			<-c.done
 			p := c.take()
 			switch {
 			case p == nil:
+				release()
 			case ok:
 				p.Commit(v)
+				release()
 			default:
 				p.Discard("the mail server refused it: " + clip(v.Text))
 			}
 		})
+	}
+}
+
+// claimAppended keeps the session from fetching what the client has just stored in the selected mailbox.
+func (t *tap) claimAppended(mailbox string, v journal.Verdict) (release func()) {
+	b := t.box
+	if v.UID == 0 || b == nil || b.ledger == nil || b.name != mailbox || b.validity != v.UIDValidity || !b.claim(v.UID) {
+		return func() {}
+	}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		b.release(v.UID)
+		b.touch(0, v.UID) // unless it is captured
+		t.kick()
 	}
 }
 

@@ -114,11 +114,7 @@ func (w *world) captured(n int) map[uint32][]byte {
 		}
 		bodies = map[uint32][]byte{}
 		for _, e := range entries {
-			r, err := w.journal.Body(w.t.Context(), e)
-			must(w.t, err)
-			b, err := io.ReadAll(r)
-			must(w.t, err)
-			must(w.t, r.Close())
+			b := readBody(w.t, w.journal, e)
 			uid := max(e.UID, e.Verdict.UID)
 			if _, there := bodies[uid]; there {
 				w.t.Fatalf("UID %d is captured twice", uid)
@@ -131,6 +127,16 @@ func (w *world) captured(n int) map[uint32][]byte {
 		w.t.Fatalf("%d messages are captured, want %d", len(bodies), n)
 	}
 	return bodies
+}
+
+func readBody(t *testing.T, j *journal.Journal, e journal.Entry) []byte {
+	t.Helper()
+	r, err := j.Body(t.Context(), e)
+	must(t, err)
+	b, err := io.ReadAll(r)
+	must(t, err)
+	must(t, r.Close())
+	return b
 }
 
 // eventually waits for something that happens in the background.

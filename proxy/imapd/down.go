@@ -16,6 +16,7 @@ type issued struct {
 	args []byte // of those whose mailbox matters, literals included; bounded by maxArgs
 
 	box     *selected // SELECT: what its answer tells
+	sure    bool      // SELECT: and the mailbox before is closed
 	idling  bool      // IDLE: the upstream has sent its "+"
 	ending  bool      // IDLE: the client has sent DONE
 	appends *appending

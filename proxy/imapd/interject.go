@@ -74,7 +74,9 @@ type body struct {
 	offset int64 // bytes that are here
 	part   int64 // bytes of the chunk under way
 	tee    *tee
-	ok     bool // the answer was for it
+	size   int64 // RFC822.SIZE, -1 while it is not known
+	ok     bool  // the answer was for it
+	none   bool  // the answer was NIL: it is not there any more
 	draft  bool
 }
 
@@ -283,8 +285,8 @@ func (t *tap) choose(b *selected) {
 		t.srv.tap.lost("no_sequence_number")
 		return
 	}
-	if b.ledger.Claim(uid) {
-		t.turn.body = &body{box: b, uid: uid}
+	if b.claim(uid) {
+		t.turn.body = &body{box: b, uid: uid, size: -1}
 	}
 }
 
@@ -296,11 +298,11 @@ func (t *tap) renderBody(b *selected) bool {
 		t.dropBody()
 		return false
 	}
-	m.part, m.ok = 0, false
+	m.part, m.ok, m.none = 0, false, false
 	t.turn.op = op{kind: opBody, seq: seq}
 	items := "UID"
 	if m.offset == 0 {
-		items = "UID INTERNALDATE"
+		items = "UID RFC822.SIZE INTERNALDATE"
 	}
 	t.command("FETCH %d (%s BODY.PEEK[]<%d.%d>)", seq, items, m.offset, t.chunk())
 	return true
@@ -313,8 +315,6 @@ func (t *tap) dropBody() {
 		return
 	}
 	t.turn.body = nil
-	if m.box.ledger != nil {
-		m.box.ledger.Release(m.uid)
-	}
+	m.box.release(m.uid)
 	m.tee.close()
 }

@@ -24,15 +24,17 @@ type selected struct {
 	ledger    *journal.Mailbox // nil until it is loaded
 	keep      bool             // the policy takes messages of this mailbox
 	policy    config.CapturePolicy
-	want      uidset.Set // UIDs to be fetched
-	touched   uidset.Set // sequence numbers that the client read in part and whose UID is not known
-	explore   uidset.Set // sequence numbers that may be new and whose UID is not known
-	unnamed   uidset.Set // sequence numbers captured without their UID
-	arrived   time.Time  // when EXISTS last grew
-	wantSince time.Time  // when there was last nothing to do
-	refused   bool       // the upstream does not like our commands
-	until     time.Time  // budget: nothing is fetched before
-	failures  map[uint32]int
+	want      uidset.Set       // UIDs to be fetched
+	busy      uidset.Set       // UIDs that are being captured
+	touched   uidset.Set       // sequence numbers that the client read in part and whose UID is not known
+	explore   uidset.Set       // sequence numbers that may be new and whose UID is not known
+	unnamed   uidset.Set       // sequence numbers captured without their UID
+	arrived   time.Time        // when EXISTS last grew
+	wantSince time.Time        // when there was last nothing to do
+	refused   bool             // the upstream does not like our commands
+	until     time.Time        // budget: nothing is fetched before
+	failures  map[uint32]int   // refusals by UID
+	sizes     map[uint32]int64 // bytes that came, by UID, where RFC822.SIZE says something else
 }
 
 // exploreWindow is how many UIDs are asked for at once.
@@ -302,6 +304,22 @@ func (b *selected) touch(seq, uid uint32) {
 	}
 	b.note()
 	b.want.Add(uid, uid)
+}
+
+// claim takes the capture of a message on. It reports false when that is done or under way, here or
+// in another session.
+func (b *selected) claim(uid uint32) bool {
+	if b.busy.Contains(uid) || !b.ledger.Claim(uid) {
+		return false
+	}
+	b.busy.Add(uid, uid)
+	return true
+}
+
+// release gives up what claim has taken on.
+func (b *selected) release(uid uint32) {
+	b.busy.Remove(uid, uid)
+	b.ledger.Release(uid)
 }
 
 // listed remembers which mailboxes have a special use (RFC 6154).

@@ -64,6 +64,10 @@ func (t *tap) ownBody(ev *scan.Event) {
 		}
 		return
 	}
+	if f.Size >= 0 {
+		m.size = f.Size
+	}
+	m.none = f.Nil
 	if len(f.Quoted) > 0 {
 		m.part += int64(len(f.Quoted))
 		t.seen = append(t.seen, copied{tee: m.tee, data: bytes.Clone(f.Quoted)})
@@ -138,7 +142,7 @@ func (t *tap) gotPart(ok bool, r *scan.Response) {
 	m := t.turn.body
 	t.budget.allowance -= m.part
 	switch {
-	case !ok || !m.ok:
+	case !ok || !m.ok || m.none:
 		t.dropBody()
 		t.failed(m, ok, r)
 	case m.draft:
@@ -148,11 +152,28 @@ func (t *tap) gotPart(ok bool, r *scan.Response) {
 		t.dropBody()
 		t.settleFailed(m, "the mail server sends more than was asked for")
 	case m.part < t.chunk():
-		t.turn.body = nil
-		t.seen = append(t.seen, copied{tee: m.tee, end: true})
+		t.gotAll(m)
 	default:
 		m.offset += m.part
 	}
+}
+
+// gotAll ends a message. One that is not as long as RFC822.SIZE says is asked for again, since it may
+// have been expunged in the middle; when it comes out the same, the server cannot count.
+func (t *tap) gotAll(m *body) {
+	b, size := m.box, m.offset+m.part
+	if m.size >= 0 && size != m.size && b.sizes[m.uid] != size {
+		t.srv.tap.lost("size")
+		t.dropBody()
+		if b.sizes == nil {
+			b.sizes = map[uint32]int64{}
+		}
+		b.sizes[m.uid] = size
+		b.want.Add(m.uid, m.uid)
+		return
+	}
+	t.turn.body = nil
+	t.seen = append(t.seen, copied{tee: m.tee, end: true})
 }
 
 // failed handles a chunk that did not come. A message that was expunged meanwhile is found out by

@@ -220,7 +220,7 @@ func (t *tap) settle(cmd *issued, r *scan.Response, ok bool) {
 
 // untagged handles data.
 func (t *tap) untagged(ev *scan.Event, r *scan.Response) (action, []byte) {
-	box := t.current()
+	box, sure := t.current()
 	switch {
 	case r.Status == scan.StatusOK || r.Status == scan.StatusPreauth:
 		t.code(r, box)
@@ -232,6 +232,9 @@ func (t *tap) untagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 	case r.Is("LIST"), r.Is("XLIST"):
 		t.listed(r)
 	case box == nil:
+	case r.Is("EXISTS"):
+		box.setExists(r.Number)
+	case !sure:
 	case r.Is("FETCH"), r.Is("UIDFETCH"):
 		t.in = !ev.Cut
 		if !t.in {
@@ -249,8 +252,6 @@ func (t *tap) untagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 			return t.ownFetch(ev)
 		}
 		t.fetched(ev)
-	case r.Is("EXISTS"):
-		box.setExists(r.Number)
 	case r.Is("EXPUNGE"):
 		box.expunge(r.Number)
 	case r.Is("VANISHED"):
@@ -260,15 +261,18 @@ func (t *tap) untagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 }
 
 // current is the mailbox that untagged data is about: that of a SELECT which is being answered, or the
-// selected one. Servers answer in order, so that a SELECT counts once nothing before it is open.
-func (t *tap) current() *selected {
-	if len(t.cmds) > 0 && t.cmds[0].kind == commandSelect {
-		if t.cmds[0].box == nil {
-			t.cmds[0].box = t.newBox(t.cmds[0].args)
-		}
-		return t.cmds[0].box
+// selected one. Servers answer in order, so that a SELECT counts once nothing before it is open. sure says that
+// sequence numbers are of this mailbox: at first they may be of the one before, whose changes are told still.
+func (t *tap) current() (box *selected, sure bool) {
+	if len(t.cmds) == 0 || t.cmds[0].kind != commandSelect {
+		return t.box, t.box != nil
 	}
-	return t.box
+	cmd := t.cmds[0]
+	if cmd.box == nil {
+		cmd.box = t.newBox(cmd.args)
+		cmd.sure = t.box == nil
+	}
+	return cmd.box, cmd.sure
 }
 
 // code reads a response code about the mailbox (RFC 9051, 7.1).
@@ -281,6 +285,10 @@ func (t *tap) code(r *scan.Response, box *selected) {
 		box.validity = number(r.CodeArgs)
 	case "UIDNEXT":
 		box.uidNext = number(r.CodeArgs)
+	case "CLOSED": // what follows is of the mailbox that is being selected (RFC 7162, 3.2.11)
+		if cmd := t.cmds; len(cmd) > 0 && cmd[0].kind == commandSelect {
+			cmd[0].sure = true
+		}
 	}
 }
 

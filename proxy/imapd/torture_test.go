@@ -1,0 +1,568 @@
+package imapd_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"heliograph/config"
+	"heliograph/internal/journal"
+	"heliograph/internal/uidset"
+)
+
+// tortureSteps is how many random commands are tried in all. HELIOGRAPH_TORTURE_STEPS changes it,
+// HELIOGRAPH_TORTURE_SEED repeats a run that failed.
+const tortureSteps = 100_000
+
+const (
+	tortureClients = 8
+	tortureBatch   = 6  // pipelined commands at most
+	tortureMails   = 40 // in the mailbox, about
+)
+
+// A client that does whatever it may, while other sessions deliver, expunge and flag and while captures go on
+// within its own session, has the same view of its mailbox as a client without a gateway; and all that was ever
+// in the mailbox is captured as it was, once.
+func TestTorture(t *testing.T) {
+	t.Parallel()
+	steps := number(t, "HELIOGRAPH_TORTURE_STEPS", tortureSteps)
+	if testing.Short() {
+		steps /= 20
+	}
+	seed := uint64(number(t, "HELIOGRAPH_TORTURE_SEED", int(rand.Uint32())))
+	w := newWorld(t, config.Capture{Policy: config.CaptureAll, ChunkBytes: 1500, Folders: config.Folders{Include: []string{"T*"}}})
+	var group sync.WaitGroup
+	create := dialIMAP(t, w.dovecot.IMAPAddr).login() // one after the other: Dovecot sometimes stumbles else
+	for i := range tortureClients {
+		create.ok("CREATE T%d", i)
+		create.ok("CREATE T%d.copy", i)
+	}
+	for i := range tortureClients {
+		x := &torture{
+			T: t, world: w, name: fmt.Sprintf("T%d", i), seed: seed + uint64(i), rnd: rand.New(rand.NewPCG(seed, uint64(i))),
+			sent: map[string][]byte{}, qresync: i%3 == 2, condstore: i%3 == 1,
+		}
+		group.Go(func() { x.run(steps / tortureClients) })
+	}
+	group.Wait()
+	if !t.Failed() && w.metric("heliograph_imap_captured_messages_total", "way", "interject") == 0 {
+		t.Error("nothing was captured by commands of our own")
+	}
+}
+
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	must(t, err)
+	return n
+}
+
+// torture is one client with its mailbox, and two sessions that go to the server directly.
+type torture struct {
+	*testing.T
+	world              *world
+	name               string
+	seed               uint64
+	rnd                *rand.Rand
+	qresync, condstore bool
+
+	c        *imap // through the gateway
+	other    *imap // changes the mailbox
+	observer *imap // is the truth
+
+	mails     int
+	mu        sync.Mutex
+	sent      map[string][]byte // guarded by mu: what was delivered, by Message-ID
+	view      []message         // what the client knows of its mailbox
+	asked     bool              // a body was asked for in this batch
+	silent    []int             // sequence numbers of silent stores
+	selecting bool              // SELECT was sent and nothing of its answer came yet
+	seqOnly   bool              // only commands under way during which nothing may be expunged
+	history   []string          // the last lines, for the report
+}
+
+// message is one of the client's view.
+type message struct {
+	uid   uint32
+	flags string
+}
+
+func (x *torture) fail(format string, args ...any) {
+	x.Helper()
+	x.Errorf("%s, seed %d: %s\nlast lines:\n%s", x.name, x.seed, fmt.Sprintf(format, args...), strings.Join(x.history, ""))
+	panic(stop{})
+}
+
+// stop ends one client of the test.
+type stop struct{}
+
+func (x *torture) run(steps int) {
+	defer func() {
+		if v := recover(); v != nil && v != (stop{}) {
+			panic(v)
+		}
+	}()
+	x.c, x.other, x.observer = x.connect(x.world.addr), x.connect(x.world.dovecot.IMAPAddr), x.connect(x.world.dovecot.IMAPAddr)
+	for range tortureMails / 2 {
+		x.deliver()
+	}
+	x.direct(x.other, "SELECT "+x.name)
+	x.direct(x.observer, "SELECT "+x.name)
+	if x.qresync {
+		x.batch([]string{"ENABLE QRESYNC"})
+	}
+	x.selectBox()
+	for done := 0; done < steps; {
+		done += x.turn()
+		x.check()
+	}
+	began := time.Now()
+	x.captured()
+	x.Logf("%s: all is captured after %v", x.name, time.Since(began).Round(time.Millisecond))
+}
+
+func (x *torture) connect(addr string) *imap { return dialIMAP(x.T, addr).login() }
+
+// direct gives a command that must succeed to a session without gateway.
+func (x *torture) direct(c *imap, command string) []string {
+	lines := c.ok("%s", command)
+	return lines
+}
+
+func (x *torture) selectBox() {
+	x.selecting = true
+	command := "SELECT " + x.name
+	if x.condstore && x.rnd.IntN(2) == 0 {
+		command += " (CONDSTORE)"
+	}
+	x.batch([]string{command})
+	x.selecting = false
+	if x.qresync && len(x.view) > 0 { // VANISHED tells UIDs only
+		x.batch([]string{"FETCH 1:* (UID FLAGS)"})
+	}
+}
+
+// deliver puts a new message into the mailbox.
+func (x *torture) deliver() {
+	x.mails++
+	id := fmt.Sprintf("%s.%d@test.example", x.name, x.mails)
+	body := mail(x.mails, 200+x.rnd.IntN(1+x.rnd.IntN(12_000)))
+	body = append([]byte("X-Test: "+id+"\r\n"), body...)
+	x.mu.Lock()
+	x.sent[id] = body
+	x.mu.Unlock()
+	x.other.store(x.name, "", body)
+}
+
+// disturb changes the mailbox from another session.
+func (x *torture) disturb(rnd *rand.Rand) {
+	for range rnd.IntN(3) {
+		switch rnd.IntN(6) {
+		case 0, 1:
+			x.deliver()
+		case 2:
+			if len(x.view) > tortureMails/2 || rnd.IntN(4) == 0 {
+				x.other.ok("NOOP")
+				x.other.ok("UID STORE %d:%d +FLAGS.SILENT (\\Deleted)", rnd.IntN(x.mails+1)+1, rnd.IntN(x.mails+1)+1)
+				x.other.ok("EXPUNGE")
+			}
+		case 3, 4:
+			x.other.ok("UID STORE %d:%d %sFLAGS.SILENT (%s)", rnd.IntN(x.mails+1)+1, rnd.IntN(x.mails+1)+1,
+				[]string{"+", "-"}[rnd.IntN(2)], []string{`\Seen`, `\Flagged`, "$Work"}[rnd.IntN(3)])
+		case 5:
+			x.other.ok("NOOP")
+		}
+	}
+}
+
+// turn runs some commands while another session is at work, and returns how many.
+func (x *torture) turn() int {
+	rnd := rand.New(rand.NewPCG(x.rnd.Uint64(), 1))
+	var wait sync.WaitGroup
+	wait.Go(func() { x.disturb(rnd) })
+	defer wait.Wait()
+	switch n := x.rnd.IntN(20); {
+	case n == 0:
+		x.batch([]string{[]string{"CLOSE", "UNSELECT"}[x.rnd.IntN(2)]})
+		x.selectBox()
+		return 2
+	case n == 1:
+		x.selectBox()
+		return 1
+	case n < 5:
+		return x.idle()
+	case n == 5:
+		x.store()
+		return 1
+	case n < 13:
+		return x.pipeline(x.bySequence, true)
+	}
+	return x.pipeline(x.byUID, false)
+}
+
+// pipeline sends some commands at once.
+func (x *torture) pipeline(command func() string, seqOnly bool) int {
+	commands := make([]string, 1+x.rnd.IntN(tortureBatch))
+	for i := range commands {
+		commands[i] = command()
+	}
+	x.seqOnly = seqOnly
+	x.batch(commands)
+	for _, seq := range x.silent { // the server says nothing of these flags
+		x.view[seq-1].flags = ""
+	}
+	x.seqOnly, x.silent = false, nil
+	return len(commands)
+}
+
+func (x *torture) seq() int { return 1 + x.rnd.IntN(max(1, len(x.view))) }
+
+func (x *torture) uid() string {
+	a, b := 1+x.rnd.IntN(x.mails+2), 1+x.rnd.IntN(5)
+	if x.rnd.IntN(8) == 0 {
+		return fmt.Sprintf("%d:*", a)
+	}
+	return fmt.Sprintf("%d:%d", a, a+b)
+}
+
+func (x *torture) items() string {
+	return []string{
+		"(FLAGS)", "(UID FLAGS)", "(UID ENVELOPE)", "(BODY.PEEK[HEADER])", "(UID BODY.PEEK[])", "(BODY.PEEK[]<0.64>)", "FULL", "(UID BODY.PEEK[TEXT])",
+		"(UID RFC822.SIZE)", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])", "(UID BODY[])", "(UID BODY.PEEK[]<100.1000>)",
+	}[x.rnd.IntN(12)]
+}
+
+// bySequence is a command during which nothing may be expunged (RFC 9051, 7.5.1).
+func (x *torture) bySequence() string {
+	if len(x.view) == 0 {
+		return "SEARCH ALL"
+	}
+	switch x.rnd.IntN(6) {
+	case 0:
+		seq, silent := x.seq(), ""
+		if x.rnd.IntN(2) == 0 {
+			silent = ".SILENT"
+			x.silent = append(x.silent, seq)
+		}
+		return fmt.Sprintf("STORE %d %sFLAGS%s (\\Answered)", seq, []string{"+", "-"}[x.rnd.IntN(2)], silent)
+	case 1:
+		return "SEARCH UNSEEN"
+	}
+	a := x.seq()
+	return fmt.Sprintf("FETCH %d:%d %s", a, min(a+x.rnd.IntN(4), len(x.view)), x.items())
+}
+
+func (x *torture) byUID() string {
+	switch x.rnd.IntN(10) {
+	case 0:
+		return "NOOP"
+	case 1:
+		return fmt.Sprintf("UID STORE %s %sFLAGS (\\Flagged)", x.uid(), []string{"+", "-"}[x.rnd.IntN(2)])
+	case 2:
+		return "UID SEARCH ALL"
+	case 3:
+		return fmt.Sprintf("STATUS %s.copy (MESSAGES UIDNEXT)", x.name)
+	case 4:
+		return fmt.Sprintf("UID COPY %s %s.copy", x.uid(), x.name)
+	case 5:
+		if x.rnd.IntN(4) == 0 {
+			return "EXPUNGE"
+		}
+		return "CHECK"
+	case 6:
+		return `LIST "" "` + x.name + `*"`
+	}
+	return fmt.Sprintf("UID FETCH %s %s", x.uid(), x.items())
+}
+
+// idle goes into IDLE and out of it at some moment.
+func (x *torture) idle() int {
+	tag := x.c.send("IDLE")
+	x.note("C: " + tag + " IDLE\n")
+	for {
+		l := x.read()
+		if strings.HasPrefix(l, "+") {
+			break
+		}
+		x.untagged(l)
+	}
+	switch x.rnd.IntN(3) {
+	case 0: // at once
+	case 1:
+		x.observer.ok("NOOP")
+	case 2: // when something comes
+		x.observer.store(x.name, "", x.extra())
+		for {
+			l := x.read()
+			x.untagged(l)
+			if strings.HasSuffix(l, " EXISTS\r\n") {
+				break
+			}
+		}
+	}
+	x.c.write("DONE\r\n")
+	x.note("C: DONE\n")
+	x.finish([]string{tag})
+	return 1
+}
+
+// extra is a message that the observer delivers.
+func (x *torture) extra() []byte {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	id := fmt.Sprintf("%s.extra.%d@test.example", x.name, len(x.sent))
+	body := append([]byte("X-Test: "+id+"\r\n"), mail(len(x.sent), 3000)...)
+	x.sent[id] = body
+	return body
+}
+
+// store appends a message by the client itself.
+func (x *torture) store() {
+	body := x.extra()
+	form := []string{"{%d}", "{%d+}"}[x.rnd.IntN(2)]
+	tag := x.c.send("APPEND %s () "+form, x.name, len(body))
+	x.note("C: " + tag + " APPEND\n")
+	if !strings.Contains(form, "+") {
+		for {
+			l := x.read()
+			if strings.HasPrefix(l, "+") {
+				break
+			}
+			x.untagged(l)
+		}
+	}
+	x.c.write(string(body) + "\r\n")
+	x.finish([]string{tag})
+}
+
+// batch sends commands at once and reads up to their answers.
+func (x *torture) batch(commands []string) {
+	var all strings.Builder
+	var tags []string
+	x.asked = false
+	for _, command := range commands {
+		x.c.tag++
+		tag := fmt.Sprintf("t%d", x.c.tag)
+		tags = append(tags, tag)
+		fmt.Fprintf(&all, "%s %s\r\n", tag, command)
+		x.note("C: " + tag + " " + command + "\n")
+		x.asked = x.asked || strings.Contains(command, "BODY")
+	}
+	text := all.String()
+	if x.rnd.IntN(3) == 0 { // in pieces that end anywhere
+		for len(text) > 0 {
+			n := 1 + x.rnd.IntN(len(text))
+			x.c.write(text[:n])
+			text = text[n:]
+		}
+	}
+	x.c.write(text)
+	x.finish(tags)
+	x.asked = false
+}
+
+// finish reads up to the answers to the tags, which Dovecot gives in any order.
+func (x *torture) finish(tags []string) {
+	for len(tags) > 0 {
+		l := x.read()
+		tag, rest, _ := strings.Cut(l, " ")
+		i := slices.Index(tags, tag)
+		switch {
+		case tag == "*":
+			x.untagged(l)
+		case i < 0:
+			x.fail("got %q while waiting for %v", l, tags)
+		case !strings.HasPrefix(rest, "OK") && !strings.HasPrefix(rest, "NO"):
+			x.fail("command failed: %q", l)
+		default:
+			tags = slices.Delete(tags, i, i+1)
+		}
+	}
+}
+
+func (x *torture) read() string {
+	l := x.c.line()
+	x.note("S: " + strings.TrimSpace(l[:min(len(l), 150)]) + "\n")
+	return l
+}
+
+func (x *torture) note(l string) {
+	if x.history = append(x.history, l); len(x.history) > 60 {
+		x.history = slices.Delete(x.history, 0, 20)
+	}
+}
+
+var (
+	countLine = regexp.MustCompile(`^\* (\d+) (EXISTS|EXPUNGE|RECENT|FETCH)\b(.*)`)
+	uidItem   = regexp.MustCompile(`[( ]UID (\d+)`)
+	flagsItem = regexp.MustCompile(`[( ]FLAGS \(([^)]*)\)`)
+)
+
+// untagged moves the client's view.
+func (x *torture) untagged(l string) {
+	if rest, ok := strings.CutPrefix(l, "* VANISHED "); ok {
+		x.vanished(strings.TrimSpace(rest))
+		return
+	}
+	if x.selecting && (strings.Contains(l, "[CLOSED]") || strings.HasPrefix(l, "* FLAGS")) {
+		x.view, x.selecting = nil, false // what came before was about the mailbox before
+	}
+	m := countLine.FindStringSubmatch(l)
+	if m == nil {
+		if strings.HasPrefix(l, "* BYE") {
+			x.fail("the server said %q", l)
+		}
+		return
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		x.fail("%q: %v", l, err)
+	}
+	switch m[2] {
+	case "EXISTS":
+		if n < len(x.view) {
+			x.fail("EXISTS %d with %d messages", n, len(x.view))
+		}
+		x.view = append(x.view, make([]message, n-len(x.view))...)
+	case "EXPUNGE":
+		if n < 1 || n > len(x.view) || x.seqOnly {
+			x.fail("%q with %d messages, while nothing may be expunged: %v", l, len(x.view), x.seqOnly)
+		}
+		x.view = slices.Delete(x.view, n-1, n)
+	case "FETCH":
+		if n < 1 || n > len(x.view) {
+			x.fail("%q with %d messages", l, len(x.view))
+		}
+		x.fetched(&x.view[n-1], l)
+	}
+}
+
+func (x *torture) fetched(m *message, l string) {
+	head, _, _ := strings.Cut(l, "\r\n")
+	if strings.Contains(head, "BODY[") && !x.asked {
+		x.fail("a body that was not asked for: %q", head)
+	}
+	if u := uidItem.FindStringSubmatch(head); u != nil {
+		uid, _ := strconv.ParseUint(u[1], 10, 32)
+		if m.uid != 0 && m.uid != uint32(uid) {
+			x.fail("UID %d became %d", m.uid, uid)
+		}
+		m.uid = uint32(uid)
+	}
+	if f := flagsItem.FindStringSubmatch(head + l[max(0, len(l)-300):]); f != nil {
+		m.flags = sortedFlags(f[1])
+	}
+}
+
+func sortedFlags(list string) string {
+	flags := strings.Fields(strings.ReplaceAll(list, `\Recent`, ""))
+	slices.Sort(flags)
+	return strings.Join(append(flags, "."), " ")
+}
+
+func (x *torture) vanished(text string) {
+	if strings.HasPrefix(text, "(EARLIER)") {
+		return
+	}
+	set, err := uidset.Parse(text)
+	if err != nil {
+		x.fail("VANISHED %q: %v", text, err)
+	}
+	if x.seqOnly {
+		x.fail("VANISHED while nothing may be expunged")
+	}
+	for uid := range set.All() {
+		i := slices.IndexFunc(x.view, func(m message) bool { return m.uid == uid })
+		if i < 0 {
+			i = slices.IndexFunc(x.view, func(m message) bool { return m.uid == 0 })
+		}
+		if i < 0 {
+			x.fail("UID %d vanished and was not there", uid)
+		}
+		x.view = slices.Delete(x.view, i, i+1)
+	}
+}
+
+// check compares the client's view with that of a session without gateway.
+func (x *torture) check() {
+	x.batch([]string{"NOOP"})
+	if i := slices.IndexFunc(x.view, func(m message) bool { return m.uid == 0 || m.flags == "" }); i >= 0 {
+		x.batch([]string{fmt.Sprintf("FETCH %d:* (UID FLAGS)", i+1)})
+	}
+	x.direct(x.observer, "NOOP")
+	var truth []message
+	for _, l := range x.observer.ok("UID FETCH 1:* (FLAGS)") {
+		if m := countLine.FindStringSubmatch(l); m != nil && m[2] == "FETCH" {
+			uid, _ := strconv.ParseUint(uidItem.FindStringSubmatch(l)[1], 10, 32)
+			truth = append(truth, message{uint32(uid), sortedFlags(flagsItem.FindStringSubmatch(l)[1])})
+		}
+	}
+	if !slices.Equal(x.view, truth) {
+		x.fail("the client's view\n%v\nis not the truth\n%v", x.view, truth)
+	}
+}
+
+// captured waits until nothing is missing, and compares the bytes.
+func (x *torture) captured() {
+	var lines []string
+	x.world.eventually(x.name+" is captured", func() bool {
+		x.batch([]string{"NOOP"})
+		lines = x.observer.ok("STATUS %s (UIDNEXT UIDVALIDITY)", x.name)
+		m := regexp.MustCompile(`UIDNEXT (\d+) UIDVALIDITY (\d+)`).FindStringSubmatch(strings.Join(lines, ""))
+		next, _ := strconv.ParseUint(m[1], 10, 32)
+		var all uidset.Set
+		all.Add(1, uint32(next)-1)
+		states, err := x.world.journal.Mailboxes(x.Context(), journal.MailboxFilter{Mailbox: x.name})
+		must(x.T, err)
+		for _, s := range states {
+			for _, set := range s.Sets {
+				all = all.Sub(set)
+			}
+		}
+		return len(states) == 1 && all.Empty()
+	})
+	x.bodies()
+}
+
+func (x *torture) bodies() {
+	seen := map[uint32]journal.Entry{}
+	filter := journal.Filter{State: journal.StateConfirmed, Limit: 1000}
+	for {
+		entries, err := x.world.journal.Entries(x.Context(), filter)
+		must(x.T, err)
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			filter.Before = e.ID
+			if e.Mailbox != x.name {
+				continue
+			}
+			uid := max(e.UID, e.Verdict.UID)
+			if first, twice := seen[uid]; twice && uid != 0 {
+				x.fail("UID %d was captured twice:\n%+v\n%+v", uid, e, first)
+			}
+			seen[uid] = e
+			body := readBody(x.T, x.world.journal, e)
+			id, _, _ := strings.Cut(strings.TrimPrefix(string(body), "X-Test: "), "\r\n")
+			if want, ok := x.sent[id]; !ok || !bytes.Equal(body, want) {
+				x.fail("UID %d of %q was captured with %d bytes, want %d", uid, id, len(body), len(want))
+			}
+		}
+	}
+	if len(seen) == 0 {
+		x.fail("nothing was captured")
+	}
+}
