@@ -219,6 +219,12 @@ func (d *DovecotServer) Maildir(user string) string {
 	return filepath.Join(d.home(user), "Maildir")
 }
 
+// Own gives files that a test has put into a mailbox to the server.
+func (d *DovecotServer) Own(path string) {
+	d.t.Helper()
+	own(d.t, path, "mail")
+}
+
 // greets reports whether a server's first line begins with want.
 func greets(addr, want string) error {
 	c, err := net.DialTimeout("tcp", addr, time.Second)
