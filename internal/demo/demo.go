@@ -1,6 +1,6 @@
 // Package demo shows the whole path in one process: a sandbox mail provider, the gateway
 // in front of it, the built-in CRM behind it, and a few realistic mails that are sent
-// and read through the gateway as mail programs would (send.go, read.go). Everything that
+// and read through the gateway as mail programs would (show.go, read.go). Everything that
 // it prints is read from the running system; nothing is made up.
 package demo
 

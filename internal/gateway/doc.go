@@ -5,7 +5,7 @@
 //
 //	lock, store, queue, limits, journal      what must not be lost
 //	workers: hooks, mirror, outbox           what reads the journal
-//	proxy with smtpd and imapd               what writes it
+//	proxy with smtpd, imapd                  what writes it; customerbox, which reads it
 //	console                                  what watches
 //
 // A Gateway can be built, started and stopped any number of times in one process, with

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"heliograph/config"
+	"heliograph/internal/customerbox"
 	"heliograph/internal/limit"
 	"heliograph/proxy"
 	"heliograph/proxy/imapd"
@@ -51,6 +52,8 @@ func tooMany(l *config.Listener) []byte {
 // handler returns what serves a listener, making it for the first one of its kind.
 func (g *Gateway) handler(l config.Listener) (proxy.Handler, error) {
 	switch {
+	case l.Mode == config.ModeCustomers:
+		return g.customerFront()
 	case l.Protocol == config.ProtocolIMAP:
 		return g.imapFront()
 	case l.Mode == config.ModeQueue:
@@ -79,6 +82,21 @@ func (g *Gateway) imapFront() (proxy.Handler, error) {
 	return s, nil
 }
 
+func (g *Gateway) customerFront() (proxy.Handler, error) {
+	if g.customers != nil {
+		return g.customers, nil
+	}
+	s, err := customerbox.New(customerbox.Options{
+		Settings: g.customerSettings(g.cfg), Store: g.store, Journal: g.journal, Failures: g.failures, Logger: g.log, Registerer: g.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.customers = s
+	g.onClose("customer mailboxes", func(context.Context) error { s.Close(); return nil })
+	return s, nil
+}
+
 func (g *Gateway) smtpSettings(cfg *config.Config) smtpd.Settings {
 	return smtpd.Settings{Router: g.router.get(), Limits: cfg.Limits, OnFailure: cfg.Journal.OnFailure}
 }
@@ -87,11 +105,18 @@ func (g *Gateway) imapSettings(cfg *config.Config) imapd.Settings {
 	return imapd.Settings{Router: g.router.get(), Limits: cfg.Limits, Capture: cfg.Capture}
 }
 
+func (g *Gateway) customerSettings(cfg *config.Config) customerbox.Settings {
+	return customerbox.Settings{Router: g.router.get(), Customers: cfg.Customers}
+}
+
 // reloadFront gives new sessions the settings of a configuration.
 func (g *Gateway) reloadFront(cfg *config.Config) {
 	g.smtp.Reload(g.smtpSettings(cfg))
 	if g.imap != nil {
 		g.imap.Reload(g.imapSettings(cfg))
+	}
+	if g.customers != nil {
+		g.customers.Reload(g.customerSettings(cfg))
 	}
 }
 

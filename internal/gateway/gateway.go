@@ -13,6 +13,7 @@ import (
 
 	"heliograph/config"
 	"heliograph/internal/console"
+	"heliograph/internal/customerbox"
 	"heliograph/internal/journal"
 	"heliograph/internal/journal/segment"
 	"heliograph/internal/limit"
@@ -43,21 +44,22 @@ type Gateway struct {
 	log  *slog.Logger
 	cfg  *config.Config
 
-	registry *prometheus.Registry
-	lock     *os.File
-	store    *store.DB
-	pace     *pace.Governor
-	queue    *queue.Queue
-	limits   limit.Backend
-	journal  *journal.Journal
-	router   *swapRouter
-	failures *limit.Failures // one guard of logins for all fronts
-	smtp     *smtpd.Server
-	machines *smtpd.Queue  // nil without a listener of mode queue
-	imap     *imapd.Server // nil without an IMAP listener of mode proxy
-	backfill *backfill.Runner
-	proxy    *proxy.Server
-	console  *console.Server
+	registry  *prometheus.Registry
+	lock      *os.File
+	store     *store.DB
+	pace      *pace.Governor
+	queue     *queue.Queue
+	limits    limit.Backend
+	journal   *journal.Journal
+	router    *swapRouter
+	failures  *limit.Failures // one guard of logins for all fronts
+	smtp      *smtpd.Server
+	machines  *smtpd.Queue        // nil without a listener of mode queue
+	imap      *imapd.Server       // nil without an IMAP listener of mode proxy
+	customers *customerbox.Server // nil without a listener of mode customers
+	backfill  *backfill.Runner
+	proxy     *proxy.Server
+	console   *console.Server
 
 	mu      sync.Mutex // guards workers and cfg, which Reload changes
 	workers *workers
@@ -127,6 +129,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	}
 	g.serves.Store(true)
 	g.startControl()
+	g.startTrim()
 	go g.router.learn() // fronts learn on demand as well; this only makes the first answer quick
 	for i, l := range g.cfg.Listeners {
 		g.log.Info("listening", "protocol", l.Protocol, "address", g.proxy.Addr(i).String(), "tls", string(l.TLS), "mode", string(l.Mode))
