@@ -160,6 +160,7 @@ type mailboxUpdate struct {
 // writeMailboxes writes what is new of some mailboxes, each of which is named once. It touches the rows of the mailboxes
 // first, in the order of their ids, which locks them on PostgreSQL: so that two who change one mailbox take turns.
 func writeMailboxes(ctx context.Context, tx store.Querier, now time.Time, updates []mailboxUpdate) error {
+	updates = slices.Clone(updates) // the order is not the caller's
 	slices.SortFunc(updates, func(a, b mailboxUpdate) int { return slices.Compare(a.id[:], b.id[:]) })
 	rows := make([][]any, 0, len(updates))
 	for _, u := range updates {

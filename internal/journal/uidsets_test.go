@@ -145,6 +145,52 @@ func TestTakeKeepsWithinTheBudget(t *testing.T) {
 	}
 }
 
+// TestSettledSurvivesAFailureOfTheStore has a transaction fail half-way: what it took must go back to where it came from.
+func TestSettledSurvivesAFailureOfTheStore(t *testing.T) {
+	t.Parallel()
+	db := storetest.SQLite(t)
+	closed := make(chan struct{})
+	r := &mailboxes{
+		db: db, closed: closed, caughtUp: make(chan struct{}), kick: make(chan struct{}, 1),
+		loaded: map[MailboxKey]*mailbox{}, dirty: map[*mailbox]struct{}{},
+	}
+	close(r.caughtUp)
+	want := map[MailboxKey]uidset.Set{}
+	for i := range uint32(8) {
+		m, err := r.open(t.Context(), MailboxKey{Mailbox: "INBOX", UIDValidity: i + 1}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		m.Settle(UIDGone, "", uidset.Of(100*i+1))
+		m.Settle(UIDFailed, "no", uidset.Of(100*i+1)) // the later one counts
+		want[m.Key()] = uidset.Of(100*i + 1)
+	}
+	rename := func(from, to string) {
+		err := db.Write(t.Context(), func(ctx context.Context, tx store.Querier) error {
+			_, err := tx.ExecContext(ctx, "ALTER TABLE "+from+" RENAME TO "+to)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("mailbox_uids", "elsewhere")
+	if more, err := r.flush(t.Context()); err == nil || !more {
+		t.Fatalf("more %v, %v", more, err)
+	}
+	rename("elsewhere", "mailbox_uids")
+	if more, err := r.flush(t.Context()); err != nil || more {
+		t.Fatalf("more %v, %v", more, err)
+	}
+	for key, set := range want {
+		_, sets, _, err := readUIDs(t.Context(), db.Reader(), key.ID())
+		if err != nil || len(sets) != 1 || sets[0].state != UIDFailed || !sets[0].Equal(set) {
+			t.Errorf("mailbox %d: %+v, %v, want %v", key.UIDValidity, sets, err, set)
+		}
+	}
+}
+
 func TestIdleLedgersLeaveMemory(t *testing.T) {
 	t.Parallel()
 	r := &mailboxes{loaded: map[MailboxKey]*mailbox{}, dirty: map[*mailbox]struct{}{}}
