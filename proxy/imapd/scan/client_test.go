@@ -70,6 +70,12 @@ func TestClientFrames(t *testing.T) {
 		"none": {in: "a LIST \"\" {0}\r\n\r\n", want: []string{
 			`line first {0 sync} "a LIST \"\" {0}" tag="a" verb="LIST" args="\"\" {0}"`, `literal ""`, `line last ""`,
 		}},
+		"none at the end": {offer: all, in: "a LIST \"\" {0+}\r\n", want: []string{
+			`line first {0} "a LIST \"\" {0+}" tag="a" verb="LIST" args="\"\" {0+}"`, `literal ""`,
+		}},
+		"largest": {offer: all, in: "a APPEND x {2147483647+}\r\nabc", want: []string{
+			`line first {2147483647} "a APPEND x {2147483647+}" tag="a" verb="APPEND" args="x {2147483647+}"`,
+		}},
 		"LITERAL+": {offer: all, in: "a APPEND x {5000+}\r\n" + strings.Repeat("x", 5000) + " ~{3+}\r\na\x00b\r\n", want: []string{
 			`line first {5000} "a APPEND x {5000+}" tag="a" verb="APPEND" args="x {5000+}"`, "literal " + show(bytes.Repeat([]byte("x"), 5000)),
 			`line {3 binary} " ~{3+}"`, `literal "a\x00b"`, `line last ""`,

@@ -194,6 +194,10 @@ func TestFetch(t *testing.T) {
 		"* 5 FETCH (UID 7 {3}\r\nabc FLAGS ())":            {`5 uid=7 lost`},
 		"* 5 FETCH (UID 7) {3}\r\nabc":                     {`5 uid=7 lost`},
 		"* 5 FETCH (UID 7 PREVIEW \"x {3}\r\nabc)":         {`5 uid=7 lost`},
+		"* 5 FETCH (UID 7 BODY[\"x {3}\r\nabc] NIL)":       {`5 uid=7 touched lost`},
+		"* 5 FETCH (UID 7 BODYSTRUCTURE (\"x {3}\r\nabc))": {`5 uid=7 lost`},
+		"* 5 FETCH (UID 7 BODY[]<1 {3}\r\nabc)":            {`5 uid=7 touched lost`},
+		"* 5 FETCH (UID 7 PREVIEW ) {3}\r\nabc)":           {`5 uid=7 lost`},
 		"* 5 FETCH {3}\r\nabc (UID 7)":                     {`5 uid=0 lost`},
 	} {
 		wire := in + "\r\n* 6 FETCH (UID 8)\r\n"

@@ -15,6 +15,7 @@ func TestParseResponse(t *testing.T) {
 		"* OK [PERMANENTFLAGS (\\Seen \\*)] x": `OK code="PERMANENTFLAGS" args="(\\Seen \\*)" rest="x"`,
 		"* NO [BADCHARSET (\"x]\" y)] bad":     `NO code="BADCHARSET" args="(\"x]\" y)" rest="bad"`,
 		"* OK [X \"y] z":                       `OK code="X" args="\"y" rest="z"`,
+		"* OK [X \\] y":                        `OK code="X" args="\\" rest="y"`,
 		"* OK [X y":                            `OK rest="[X y"`,
 		"* OK[ALERT] hello":                    `OK code="ALERT" args="" rest="hello"`,
 		"* OK":                                 `OK rest=""`,
