@@ -85,6 +85,9 @@ func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *
 			return out, fmt.Errorf("thread: %w", err)
 		}
 	}
+	if err := m.witness(ctx, tx, &s, msg.Key, msg.MessageID); err != nil {
+		return out, fmt.Errorf("verdict: %w", err)
+	}
 	if out.newSighting, err = writeSighting(ctx, tx, s, msg.Key); err != nil {
 		return out, fmt.Errorf("sighting: %w", err)
 	}

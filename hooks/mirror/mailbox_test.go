@@ -305,3 +305,53 @@ func TestOldMailKeepsThreadsApart(t *testing.T) {
 		t.Errorf("threads %v", threads)
 	}
 }
+
+func TestACopyInAMailboxConfirms(t *testing.T) {
+	t.Parallel()
+	own := copyOf{kind: journal.KindAppend, account: "wang@example.com", mailbox: "Sent", raw: offer(1)}
+	colleague := copyOf{account: "zhao@example.com", uid: 1, raw: delivered("zhao@example.com", offer(1))}
+	read := copyOf{account: "wang@example.com", mailbox: "Drafts", uid: 1, raw: offer(1)}
+	for _, tt := range []struct {
+		name  string
+		copy  copyOf
+		first bool // the copy comes before the verdict is given up
+		want  journal.State
+	}{
+		{"appended later", own, false, journal.StateConfirmed},
+		{"appended before", own, true, journal.StateConfirmed},
+		{"a colleague's, later", colleague, false, journal.StateConfirmed},
+		{"a colleague's, before", colleague, true, journal.StateConfirmed},
+		{"only read by the sender, later", read, false, journal.StateUnconfirmed},
+		{"only read by the sender, before", read, true, journal.StateUnconfirmed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				c := newCRM()
+				w := open(t, db, oneTarget(c))
+				w.startHooks()
+				id := w.submit(mail{account: "wang@example.com", recipients: to("li@customer.test", "zhao@example.com"), raw: offer(1), unsure: true})
+				if tt.first {
+					w.seen(tt.copy)
+					w.awaitStates("crm", "pending")
+				}
+				w.reopen() // a crash ends the session that waits for the verdict
+				w.startHooks()
+				if !tt.first {
+					w.awaitStates("crm", "pending")
+					w.seen(tt.copy)
+				}
+				w.awaitStates("crm", "pending", "pending")
+				if e, err := w.journal.Entry(t.Context(), id); err != nil || e.State != tt.want {
+					t.Errorf("entry is %s, %v, want %s", e.State, err, tt.want)
+				}
+				confirmed := slices.ContainsFunc(w.states(""), func(s string) bool {
+					return strings.HasPrefix(s, "captured: the upstream's verdict was lost, but the message was sent: entry 0")
+				})
+				if confirmed != (tt.want == journal.StateConfirmed) {
+					t.Errorf("ledger %q", w.states(""))
+				}
+			})
+		})
+	}
+}

@@ -14,6 +14,7 @@
 //     a unique key, is what makes "once" true; the queue job is added with it. Whoever loses the race to
 //     insert adds no job. A place in a mailbox (upstream, account, mailbox, UIDVALIDITY, UID) is one sighting,
 //     however often it was captured: the second entry is dropped, and the ledger says so.
+//   - witness.go: a message whose verdict was lost is confirmed by a copy in a mailbox.
 //   - thread.go: References, In-Reply-To and Thread-Index, then a reply's subject with the same people.
 //   - deliver.go: Run works the jobs "deliver:<target>", one worker pool per target, so
 //     that a stuck target holds up no other; those of one thread run in order.
