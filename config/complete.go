@@ -6,6 +6,9 @@ import (
 	"slices"
 )
 
+// builtinTarget is the type of the built-in CRM, the one target that is there unasked.
+const builtinTarget = "builtin"
+
 // complete fills in what follows from other keys: provider presets, TLS modes
 // from well-known ports, and the only upstream where there is just one.
 func (c *Config) complete() {
@@ -32,7 +35,7 @@ func (c *Config) complete() {
 		}
 	}
 	if c.Targets == nil {
-		c.Targets = []Target{{Name: "crm", Type: "builtin"}}
+		c.Targets = []Target{{Name: "crm", Type: builtinTarget}}
 	}
 	if c.Journal.KeyFile == "" {
 		c.Journal.KeyFile = filepath.Join(c.DataDir, "master.key")

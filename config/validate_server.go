@@ -225,6 +225,9 @@ func (v *validator) protocol(path string, l *Listener) {
 			v.bad(path+".bare_lf", "is for SMTP only", "Take it out.")
 		}
 		v.reachesIMAP(path, l)
+		if l.Mode == ModeCustomers && !slices.ContainsFunc(v.cfg.Targets, func(t Target) bool { return t.Type == builtinTarget }) {
+			v.bad(path+".mode", "customers are those of the built-in CRM, which is not among the targets", "Add - {name: crm, type: builtin} to targets.")
+		}
 	case "":
 		v.bad(path+".protocol", "is missing", remedy)
 	default:

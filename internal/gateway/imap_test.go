@@ -152,7 +152,7 @@ func TestIMAPToCRM(t *testing.T) {
 func TestReloadOfCapture(t *testing.T) {
 	t.Parallel()
 	d := mailtest.Dovecot(t)
-	sections := mailboxesAt(d) + imapListeners + "targets: []\n"
+	sections := mailboxesAt(d) + imapListeners
 	g := start(t, sections+"capture: {policy: none}\n")
 	li := d.Users[0]
 	put(t, d, li, simple("c@elsewhere.example", li.Name, "first", "first@elsewhere.example"))
