@@ -232,6 +232,9 @@ func TestAutomatedByEnvelope(t *testing.T) {
 		{"X-Auto-Response-Suppress: None", false},
 		{"X-Auto-Response-Suppress: OOF, AutoReply", true},
 		{"List-Id: <a.b>", true},
+		{"Return-Path: <>", true},
+		{"Return-Path: <a@example.com>", false},
+		{"Return-Path:", false},
 		{`Content-Type: multipart/report; report-type=disposition-notification; boundary=x`, true},
 	} {
 		if got := parse(t, c.line+"\r\n"+raw, message.Options{}).Automated; got != c.want {

@@ -47,6 +47,14 @@ func TestKeyOfTheSameMessage(t *testing.T) {
 	}
 }
 
+func TestBCCIsRead(t *testing.T) {
+	t.Parallel()
+	m := parse(t, submitted, message.Options{})
+	if len(m.BCC) != 1 || m.BCC[0].Address != "boss@example.com" {
+		t.Errorf("bcc %+v", m.BCC)
+	}
+}
+
 func TestKeyOfOtherMessages(t *testing.T) {
 	t.Parallel()
 	base := key(t, submitted, "e")
