@@ -86,7 +86,7 @@ func (c *backfillCmd) table() sideTable {
 		return sideTable{
 			head: []string{"MAILBOX", "MESSAGES", "TO FETCH", "SIZE"},
 			row: func(r backfill.Row) []string {
-				return []string{r.Mailbox, thousands(r.Messages), thousands(r.Missing), volume(r.MissingBytes)}
+				return []string{r.Mailbox, thousands(r.Messages), thousands(r.Missing), size(r.MissingBytes)}
 			},
 		}
 	}
@@ -95,7 +95,7 @@ func (c *backfillCmd) table() sideTable {
 		row: func(r backfill.Row) []string {
 			return []string{
 				r.Mailbox, thousands(r.Messages), thousands(r.Captured), thousands(r.Excluded), thousands(r.Gone), thousands(r.Failed),
-				thousands(r.Missing), volume(r.Bytes),
+				thousands(r.Missing), size(r.Bytes),
 			}
 		},
 	}

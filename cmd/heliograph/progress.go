@@ -178,7 +178,7 @@ func (m *meter) facts() []string {
 		return facts
 	}
 	speed := float64(ended-first.ended) / seconds
-	facts = append(facts, perSecond(speed), volume(int64(float64(m.last.Counts.Bytes-first.bytes)/seconds))+"/s")
+	facts = append(facts, perSecond(speed), size(int64(float64(m.last.Counts.Bytes-first.bytes)/seconds))+"/s")
 	if left := m.last.Total - ended; left > 0 {
 		facts = append(facts, remaining(time.Duration(float64(left)/speed*float64(time.Second)))+" left")
 	}
@@ -212,18 +212,4 @@ func thousands(n int) string {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
-}
-
-// volume writes a number of bytes with three digits.
-func volume(n int64) string {
-	units := []string{"B", "KB", "MB", "GB", "TB"}
-	f, u := float64(n), 0
-	for f >= 1000 && u < len(units)-1 {
-		f /= 1000
-		u++
-	}
-	if u == 0 || f >= 100 {
-		return fmt.Sprintf("%.0f %s", f, units[u])
-	}
-	return fmt.Sprintf("%.1f %s", f, units[u])
 }

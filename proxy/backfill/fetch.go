@@ -114,24 +114,53 @@ func (f *fetch) small(ctx context.Context, list []message, sum int64) error {
 	}
 	q := query{set: set, want: f.chunk(), likely: sum, most: sum}
 	var got int64
+	var running []sealing
 	err := f.ask(ctx, q, func(uid uint32, body imapclient.FetchItemDataBodySection) error {
 		m, open := f.open[uid]
 		if !open || body.Literal == nil || body.Literal.Size() < m.size || !whole(body) && body.Literal.Size() >= q.want {
 			return nil // nothing, too little, or perhaps not all: single knows
 		}
 		p := f.begin(m)
-		defer p.Close()
 		n, err := copyBody(p, body.Literal)
 		got += n
 		if err != nil {
+			p.Close()
 			return f.notStored(m, err)
 		}
-		return f.seal(ctx, p, m)
+		running = append(running, sealing{p, m, make(chan error, 1)})
+		go running[len(running)-1].seal(ctx)
+		return nil
 	})
+	for _, s := range running { // also after an error: what is stored is stored
+		if serr := f.sealed(s); err == nil {
+			err = serr
+		}
+	}
 	if err != nil {
 		return err
 	}
 	return f.throttle(ctx, len(list), got)
+}
+
+// sealing is an entry that is being made durable. Those of one command are at the same time, so that they share a sync
+// of the disk.
+type sealing struct {
+	entry   *entry
+	message message
+	done    chan error
+}
+
+func (s sealing) seal(ctx context.Context) { s.done <- s.entry.Seal(ctx, s.entry.env) }
+
+// sealed waits for an entry and notes what became of it.
+func (f *fetch) sealed(s sealing) error {
+	err := <-s.done
+	s.entry.Close()
+	if err != nil {
+		return f.notStored(s.message, &storeError{err})
+	}
+	f.captured(s.entry)
+	return nil
 }
 
 // whole reports whether the server ignored that a part was asked for, and gave all.
@@ -156,14 +185,21 @@ func (f *fetch) ask(ctx context.Context, q query, take func(uint32, imapclient.F
 			cmd := f.side.client.Fetch(imapSet(q.set), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}})
 			for msg := cmd.Next(); msg != nil; msg = cmd.Next() {
 				var uid uint32
+				taken := false // once: a server that gives a body twice does not get two entries
 				for item := msg.Next(); item != nil; item = msg.Next() {
 					switch item := item.(type) {
 					case imapclient.FetchItemDataUID:
 						uid = uint32(item.UID)
 					case imapclient.FetchItemDataBodySection:
 						fits := whole(item) || item.Section.Partial.Offset == q.off
-						if failed == nil && fits && q.set.Contains(uid) {
+						if failed == nil && fits && !taken && q.set.Contains(uid) {
+							taken = true
 							failed = take(uid, item)
+						}
+						if cut := (*cutError)(nil); errors.As(failed, &cut) {
+							// After an error of a literal, imapclient's reader goes on by itself: leave all to it.
+							failed = nil
+							return cut.err
 						}
 					}
 				}
@@ -205,7 +241,8 @@ func (f *fetch) single(ctx context.Context, m message) error {
 			}
 			all = whole(body)
 			if size := body.Literal.Size(); all && off > 0 || !all && size > want {
-				return f.giveUp(m, "the mail server sent more than was asked for")
+				f.giveUp(m, "the mail server sent more than was asked for")
+				return nil
 			}
 			n, err = copyBody(p, body.Literal)
 			return f.notStored(m, err)
@@ -220,9 +257,13 @@ func (f *fetch) single(ctx context.Context, m message) error {
 		case off == 0 && m.size > 0:
 			return f.absent(ctx, m, "the mail server gives no content")
 		case off == 0:
-			return f.finish(m.uid, func() { f.settle(f.box, journal.UIDExcluded, "empty", uidset.Of(m.uid)) })
+			f.finish(m.uid)
+			f.settle(f.box, journal.UIDExcluded, "empty", uidset.Of(m.uid))
+			return nil
 		case all || n == 0 || n < want && off >= m.size:
-			if err := f.seal(ctx, p, m); err != nil {
+			s := sealing{p, m, make(chan error, 1)}
+			s.seal(ctx)
+			if err := f.sealed(s); err != nil {
 				return err
 			}
 			return f.throttle(ctx, 1, n)
@@ -249,32 +290,27 @@ type entry struct {
 	env *journal.Envelope
 }
 
-// seal makes the entry durable and the ledger know.
-func (f *fetch) seal(ctx context.Context, p *entry, m message) error {
-	if err := p.Seal(ctx, p.env); err != nil {
-		return f.notStored(m, &storeError{err})
-	}
-	return f.finish(m.uid, func() {
-		f.box.ledger.Captured(m.uid)
-		f.box.row.Captured++
-		f.box.row.Bytes += p.env.Size
-		f.result.Counts.Captured++
-		f.result.Counts.Bytes += p.env.Size
-		f.r.metrics.bytes.Add(float64(p.env.Size))
-		f.ended(string(journal.UIDCaptured), 1)
-	})
+// captured notes that an entry is durable.
+func (f *fetch) captured(p *entry) {
+	f.finish(p.env.UID)
+	f.box.ledger.Captured(p.env.UID)
+	f.box.row.Captured++
+	f.box.row.Bytes += p.env.Size
+	f.result.Counts.Captured++
+	f.result.Counts.Bytes += p.env.Size
+	f.r.metrics.bytes.Add(float64(p.env.Size))
+	f.ended(string(journal.UIDCaptured), 1)
 }
 
-// finish notes that a message came to its end.
-func (f *fetch) finish(uid uint32, note func()) error {
+// finish takes a message off the list of the open ones.
+func (f *fetch) finish(uid uint32) {
 	delete(f.open, uid)
 	delete(f.box.lost, uid)
-	note()
-	return nil
 }
 
-func (f *fetch) giveUp(m message, reason string) error {
-	return f.finish(m.uid, func() { f.fail(f.box, m.uid, reason) })
+func (f *fetch) giveUp(m message, reason string) {
+	f.finish(m.uid)
+	f.fail(f.box, m.uid, reason)
 }
 
 // absent finds out whether a message that was not given is gone.
@@ -287,14 +323,15 @@ func (f *fetch) absent(ctx context.Context, m message, reason string) error {
 }
 
 // notStored judges an error of copyBody or Seal. What is too large for the journal is given up; when the journal stores
-// nothing, the run ends; an error of the connection shows elsewhere.
+// nothing, the run ends.
 func (f *fetch) notStored(m message, err error) error {
 	var store *storeError
 	switch {
 	case !errors.As(err, &store):
-		return nil
+		return err
 	case errors.Is(err, segment.ErrTooLarge):
-		return f.giveUp(m, "larger than the journal takes")
+		f.giveUp(m, "larger than the journal takes")
+		return nil
 	}
 	return fmt.Errorf("store message %d: %w", m.uid, err)
 }
@@ -305,11 +342,19 @@ type storeError struct{ err error }
 func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
-// copyBody copies a whole literal into an entry. Its error is a *storeError where the journal is to blame.
+// cutError says that a body ended before its end.
+type cutError struct{ err error }
+
+func (e *cutError) Error() string { return e.err.Error() }
+
+// copyBody copies a whole literal into an entry. Its error is a *storeError where the journal is to blame, else a *cutError.
 func copyBody(p io.Writer, literal imap.LiteralReader) (int64, error) {
 	n, err := io.Copy(storing{p}, literal)
 	if err == nil && n != literal.Size() {
 		err = io.ErrUnexpectedEOF
+	}
+	if store := (*storeError)(nil); err != nil && !errors.As(err, &store) {
+		err = &cutError{err}
 	}
 	return n, err
 }

@@ -143,7 +143,7 @@ func (w *run) search(ctx context.Context, criteria imap.SearchCriteria, most int
 		o = &imap.SearchOptions{ReturnAll: true} // ranges instead of a number each
 	}
 	var data *imap.SearchData
-	err := w.side.do(ctx, answerBytes, func() (err error) {
+	err := w.side.do(ctx, answerBytes+numberBytes*int64(most), func() (err error) {
 		data, err = w.side.client.UIDSearch(&criteria, o).Wait()
 		return err
 	})
@@ -278,7 +278,7 @@ func (w *run) halves(ctx context.Context, b *box, uids uidset.Set, no *imap.Erro
 // describe asks for flags, dates and sizes. The messages come back in the order of their UIDs; those that are not
 // there any more are missing.
 func (w *run) describe(ctx context.Context, uids uidset.Set) (list []message, err error) {
-	err = w.side.do(ctx, answerBytes, func() error {
+	err = w.side.do(ctx, answerBytes+int64(uids.Len())*slack, func() error {
 		answers, err := w.side.client.Fetch(imapSet(uids), &imap.FetchOptions{UID: true, Flags: true, InternalDate: true, RFC822Size: true}).Collect()
 		for _, a := range answers {
 			if uids.Contains(uint32(a.UID)) {

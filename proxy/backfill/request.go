@@ -161,7 +161,7 @@ func ParseRate(text string) (Rate, error) {
 		return Rate{}, bad
 	}
 	if n, err := strconv.ParseFloat(amount, 64); err == nil {
-		if !(n > 0) || math.IsInf(n, 0) {
+		if !(n/per > 0) || math.IsInf(n, 0) {
 			return Rate{}, bad
 		}
 		return Rate{Messages: n / per}, nil

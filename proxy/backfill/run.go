@@ -31,7 +31,7 @@ type run struct {
 	r       *Runner
 	req     *Request
 	account string
-	session string
+	session string // names the run in logs and entries
 	log     *slog.Logger
 	report  func(Event)
 	result  Result
@@ -217,10 +217,13 @@ func (w *run) connect(ctx context.Context) error {
 // remedied adds what an operator can do.
 func remedied(err error) error {
 	var e *upstream.Error
-	if errors.As(err, &e) && e.Remedy() != "" {
-		return fmt.Errorf("%w; %s", err, e.Remedy())
+	if !errors.As(err, &e) {
+		return err
 	}
-	return err
+	if len(e.Bye) > 0 {
+		err = fmt.Errorf("%w: %s", err, quote(string(e.Bye)))
+	}
+	return fmt.Errorf("%w; %s", err, e.Remedy())
 }
 
 func (w *run) disconnect() {

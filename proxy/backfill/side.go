@@ -25,9 +25,11 @@ const (
 	silence = 5 * time.Minute
 	// logoutTimeout bounds the goodbye, for which nobody waits.
 	logoutTimeout = 5 * time.Second
-	// answerBytes bounds what a command may be answered besides the messages it asks for: a list of
-	// mailboxes, flags, the UIDs of about five million messages.
-	answerBytes = 64 << 20
+	// answerBytes bounds what a command may be answered besides the messages or names that it asks for.
+	answerBytes = 1 << 20
+	// nameBytes and numberBytes are what a mailbox in a list and a UID may take.
+	nameBytes   = 2 << 10
+	numberBytes = 12
 )
 
 // side is one connection, logged in.
@@ -83,11 +85,12 @@ func (s *side) begin(ctx context.Context, u *upstream.Upstream, caps upstream.Ca
 }
 
 func (s *side) login(ctx context.Context, u *upstream.Upstream, caps upstream.Capabilities, req *Request) error {
+	var no *imap.Error
 	refused := func(text, remedy string) error {
 		if hint := hintOf(u); hint != "" {
 			remedy += "; " + hint
 		}
-		return &LoginError{Account: req.Account, Text: text, Remedy: remedy}
+		return &LoginError{Account: req.Account, Text: text, Remedy: remedy, Tried: no != nil}
 	}
 	var last []byte // the server's challenge, in which XOAUTH2 says why it refuses
 	err := s.do(ctx, answerBytes, func() error {
@@ -103,7 +106,6 @@ func (s *side) login(ctx context.Context, u *upstream.Upstream, caps upstream.Ca
 		}
 		return s.client.Login(req.Account, string(req.Secret)).Wait()
 	})
-	var no *imap.Error
 	switch {
 	case err == nil:
 		return nil
@@ -180,8 +182,11 @@ func (s *side) do(ctx context.Context, budget int64, command func() error) error
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if cause := s.conn.cause.Load(); cause != nil {
+	switch cause := s.conn.cause.Load(); {
+	case cause != nil:
 		err = *cause
+	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF): // as imapclient tells of an end
+		err = errHungUp
 	}
 	return &lostError{err}
 }
@@ -194,6 +199,7 @@ func (e *lostError) Unwrap() error { return e.err }
 
 var (
 	errSilent  = fmt.Errorf("the mail server said nothing for %v", silence)
+	errHungUp  = errors.New("the mail server hung up")
 	errTooMuch = errors.New("the mail server sent far more than was asked for")
 )
 
@@ -211,7 +217,7 @@ func (s *side) close() { _ = s.client.Close() }
 // folders lists the mailboxes that can be opened, with their special uses as config.Folders wants them.
 func (s *side) folders(ctx context.Context) (map[string]string, error) {
 	uses := map[string]string{}
-	err := s.do(ctx, answerBytes, func() error {
+	err := s.do(ctx, answerBytes+maxMailboxes*nameBytes, func() error {
 		var o *imap.ListOptions
 		if caps := s.client.Caps(); caps.Has(imap.CapSpecialUse) && caps.Has(imap.CapListExtended) {
 			o = &imap.ListOptions{ReturnSpecialUse: true}
