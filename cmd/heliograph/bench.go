@@ -20,8 +20,10 @@ import (
 type benchCmd struct {
 	Rounds     int           `default:"5" help:"Rounds of each load."`
 	Duration   time.Duration `default:"1s" help:"Length of one load in one round."`
-	Quick      bool          `help:"Two rounds of 200 ms: does it all work? The figures mean little."`
-	Only       []string      `help:"Only these loads and paths, for example 5kb-16,durable; splice is always there."`
+	Sessions   int           `default:"1000" help:"Sessions of the loads that only hold them; each needs two descriptors."`
+	Calm       time.Duration `default:"10s" help:"How long their memory must stay the same before it is taken."`
+	Quick      bool          `help:"Two rounds of 200 ms and 50 sessions: does it all work? The figures mean little."`
+	Only       []string      `help:"Only these loads and paths, for example smtp or fetch,gateway; splice is always there."`
 	Mirror     bool          `help:"The gateway also mirrors into the built-in CRM."`
 	Dir        string        `type:"existingdir" help:"Where to put journals and queues; its disk is part of what is measured. Default: the folder for temporary files."`
 	CPUProfile string        `name:"cpuprofile" type:"path" help:"Write CPU profiles of the gateways to FILE, load and path in its name." placeholder:"FILE"`
@@ -37,10 +39,10 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	}
 	o := bench.Options{
 		Program: []string{self, "bench-part"}, Dir: c.Dir, Rounds: c.Rounds, Duration: c.Duration,
-		Only: c.Only, Mirror: c.Mirror, CPUProfile: c.CPUProfile,
+		Only: c.Only, Mirror: c.Mirror, Sessions: c.Sessions, Calm: c.Calm, CPUProfile: c.CPUProfile,
 	}
 	if c.Quick {
-		o.Rounds, o.Duration = 2, 200*time.Millisecond
+		o.Rounds, o.Duration, o.Sessions, o.Calm = 2, 200*time.Millisecond, 50, time.Second
 	}
 	if !c.JSON {
 		o.Begin = func(r bench.Report) error { return r.WriteHead(os.Stdout) }
@@ -76,15 +78,28 @@ func startBenchGateway(ctx context.Context, s bench.GatewaySpec) (bench.Gateway,
 	if s.Mirror {
 		targets = append(targets, object{"name": "crm", "type": "builtin"})
 	}
-	text, err := json.Marshal(object{ // which is YAML as well
+	protocol, mode := "smtp", config.TLSNone
+	if s.IMAP {
+		protocol = "imap"
+	}
+	if s.TLSFiles {
+		mode = config.TLSImplicit
+	}
+	settings := object{ // which is YAML as well
 		"data_dir":  filepath.Join(s.Dir, "data"),
-		"upstreams": []object{{"name": "sink", "default": true, "smtp": object{"address": s.Upstream, "tls": config.TLSNone}}},
-		"listeners": []object{{"protocol": "smtp", "address": "127.0.0.1:0", "tls": config.TLSNone, "allow_plaintext_auth": true}},
+		"upstreams": []object{{"name": "sink", "default": true, protocol: object{"address": s.Upstream, "tls": config.TLSNone}}},
+		"listeners": []object{{"protocol": protocol, "address": "127.0.0.1:0", "tls": mode, "allow_plaintext_auth": true}},
 		"targets":   targets,
 		"journal":   object{"sync": sync},
+		"capture":   object{"policy": config.CaptureSeen},
+		"limits":    object{"connections": 0, "connections_per_ip": 0},
 		"console":   object{"address": "127.0.0.1:0"},
 		"log":       object{"level": "warn"}, // a line for each message would measure the reader of the log
-	})
+	}
+	if s.TLSFiles {
+		settings["tls"] = object{"cert_file": filepath.Join(s.Dir, "cert.pem"), "key_file": filepath.Join(s.Dir, "key.pem")}
+	}
+	text, err := json.Marshal(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +120,31 @@ func startBenchGateway(ctx context.Context, s bench.GatewaySpec) (bench.Gateway,
 
 // Addr is where the one listener is.
 func (g benchGateway) Addr() string { return g.Gateway.Addr(0).String() }
+
+// Checksum reads all messages that the journal has.
+func (g benchGateway) Checksum(ctx context.Context) (string, error) {
+	var sum bench.Digest
+	f := journal.Filter{State: journal.StateConfirmed, Limit: 1000}
+	for {
+		entries, err := g.Journal().Entries(ctx, f)
+		if err != nil {
+			return "", err
+		}
+		for _, e := range entries {
+			body, err := g.Journal().Body(ctx, e)
+			if err != nil {
+				return "", err
+			}
+			if err := errors.Join(sum.Add(body), body.Close()); err != nil {
+				return "", fmt.Errorf("body of entry %s: %w", e.ID, err)
+			}
+			f.Before = e.ID
+		}
+		if len(entries) < f.Limit {
+			return sum.String(), nil
+		}
+	}
+}
 
 // Status counts what the index holds as accepted and the jobs that are not done.
 func (g benchGateway) Status(ctx context.Context) (bench.Status, error) {

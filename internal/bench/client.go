@@ -23,17 +23,22 @@ import (
 type traffic struct {
 	Address  string        `json:"address"`
 	Clients  int           `json:"clients"`
-	Size     int           `json:"size"`     // bytes of a message
-	Duration time.Duration `json:"duration"` // after it no client begins another message; 0: one message each
+	Size     int           `json:"size"`            // bytes of a message that is sent
+	Duration time.Duration `json:"duration"`        // after it no client begins another message; 0: one message each
+	Kind     Kind          `json:"kind,omitempty"`  // of an IMAP load; empty: SMTP
+	Fresh    string        `json:"fresh,omitempty"` // makes names of mailboxes that nobody has seen
+	CA       []byte        `json:"ca,omitempty"`    // PEM; if there is one, clients speak TLS
 }
 
 // measured is what a run of traffic came to.
 type measured struct {
-	Messages int64         `json:"messages"` // that were answered with 250
-	Bytes    int64         `json:"bytes"`
+	Messages int64         `json:"messages"` // that were answered with 250; of an IMAP load, its units
+	Stored   int64         `json:"stored"`   // messages that must arrive where mail is kept, each counted once
+	Bytes    int64         `json:"bytes"`    // of messages
 	Elapsed  time.Duration `json:"elapsed"`
-	P50      time.Duration `json:"p50"` // from MAIL to the reply after the dot
+	P50      time.Duration `json:"p50"` // from MAIL to the reply after the dot; of IMAP, of one command or login
 	P99      time.Duration `json:"p99"`
+	Digest   string        `json:"digest,omitempty"` // of all bodies, if they were looked at
 }
 
 // stuck bounds what a run may take beyond its duration, so that a server which hangs
@@ -94,6 +99,7 @@ func sum(clients []*client, elapsed time.Duration) measured {
 		all = append(all, c.latencies...)
 	}
 	slices.Sort(all)
+	m.Stored = m.Messages
 	m.P50, m.P99 = quantile(all, 0.5), quantile(all, 0.99)
 	return m
 }
@@ -219,8 +225,13 @@ func message(size int) []byte {
 	const signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ,"
 	r := mathrand.New(mathrand.NewPCG(1, uint64(size)))
 	for left := size - b.Len() - len(".\r\n"); left > 0; left = size - b.Len() - len(".\r\n") {
-		for range min(76, max(0, left-2)) {
-			b.WriteByte(signs[r.IntN(len(signs))])
+		bits := uint64(0)
+		for i := range min(76, max(0, left-2)) {
+			if i%10 == 0 { // ten signs of six bits
+				bits = r.Uint64()
+			}
+			b.WriteByte(signs[bits%uint64(len(signs))])
+			bits /= uint64(len(signs))
 		}
 		b.WriteString("\r\n")
 	}

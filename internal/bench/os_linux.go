@@ -47,3 +47,12 @@ func inMemory(dir string) bool {
 	}
 	return uint32(fs.Type) == tmpfs || uint32(fs.Type) == ramfs
 }
+
+// maxDescriptors is how many descriptors a process of ours may have; 0 if that is not known.
+func maxDescriptors() int {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return 0
+	}
+	return int(min(l.Max, 1<<30)) // the runtime raises the soft limit to it
+}

@@ -68,8 +68,18 @@ const life = time.Minute
 
 func TestLoadThroughSpliceIsCounted(t *testing.T) {
 	t.Parallel()
+	for _, kernel := range []bool{false, true} {
+		t.Run(fmt.Sprint(kernel), func(t *testing.T) {
+			t.Parallel()
+			countThroughSplice(t, kernel)
+		})
+	}
+}
+
+func countThroughSplice(t *testing.T, kernel bool) {
+	t.Helper()
 	sink := runPart(t, spec{Part: partSink, Life: life}, nil)
-	splice := runPart(t, spec{Part: partSplice, Life: life, Upstream: sink.addr}, nil)
+	splice := runPart(t, spec{Part: partSplice, Life: life, Upstream: sink.addr, Kernel: kernel}, nil)
 	var sent int64
 	for _, l := range []traffic{
 		{Clients: 1, Size: 100, Duration: 20 * time.Millisecond}, // below the size of a header
@@ -171,9 +181,10 @@ type badGateway struct{ addr string }
 
 var errSick = errors.New("sick")
 
-func (b badGateway) Addr() string                         { return b.addr }
-func (badGateway) Status(context.Context) (Status, error) { return Status{}, errSick }
-func (badGateway) Stop(context.Context) error             { return fmt.Errorf("stop: %w", errSick) }
+func (b badGateway) Addr() string                           { return b.addr }
+func (badGateway) Status(context.Context) (Status, error)   { return Status{}, errSick }
+func (badGateway) Checksum(context.Context) (string, error) { return "", errSick }
+func (badGateway) Stop(context.Context) error               { return fmt.Errorf("stop: %w", errSick) }
 
 func TestGatewayPart(t *testing.T) {
 	t.Parallel()

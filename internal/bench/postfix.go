@@ -108,7 +108,7 @@ func servePostfix(ctx context.Context, in io.Reader, out io.Writer, s spec) (err
 		return fmt.Errorf("start postfix: %w: %s", err, log)
 	}
 	none := func(context.Context) (Status, error) { return Status{}, nil } // the sink counts
-	return answer(ctx, in, out, ready{Address: address, PID: master.Process.Pid}, none)
+	return answer(ctx, in, out, ready{Address: address, PID: master.Process.Pid}, none, nil)
 }
 
 // stopMaster ends the master, which ends its children.

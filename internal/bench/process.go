@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// process is a serving part, seen from the process that started it.
+// process is a part, seen from the process that started it.
 type process struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
@@ -26,6 +26,9 @@ type process struct {
 
 // answerTimeout bounds each wait for a line of a part.
 const answerTimeout = 20 * time.Second
+
+// digestTimeout is for some gigabytes that are read from a journal.
+const digestTimeout = 3 * time.Minute
 
 // command prepares the start of one part, which does not outlive this process.
 func command(ctx context.Context, program []string, s spec, errs io.Writer) (*exec.Cmd, error) {
@@ -44,6 +47,18 @@ func command(ctx context.Context, program []string, s spec, errs io.Writer) (*ex
 
 // start starts a serving part and waits until it serves.
 func start(ctx context.Context, program []string, s spec) (*process, error) {
+	p, err := launch(ctx, program, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.next(&p.ready, answerTimeout); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", s.Part, err), p.stop())
+	}
+	return p, nil
+}
+
+// launch starts a part.
+func launch(ctx context.Context, program []string, s spec) (*process, error) {
 	p := &process{errors: &tail{}}
 	var err error
 	if p.cmd, err = command(ctx, program, s, p.errors); err != nil {
@@ -63,15 +78,12 @@ func start(ctx context.Context, program []string, s spec) (*process, error) {
 		_ = out.Close()
 		return nil, fmt.Errorf("start %s: %w", s.Part, err)
 	}
-	if err := p.next(&p.ready); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", s.Part, err), p.stop())
-	}
 	return p, nil
 }
 
 // next reads one line of the part.
-func (p *process) next(into any) error {
-	if err := p.out.SetReadDeadline(time.Now().Add(answerTimeout)); err != nil {
+func (p *process) next(into any, limit time.Duration) error {
+	if err := p.out.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		return err
 	}
 	if err := p.replies.Decode(into); err != nil {
@@ -85,10 +97,21 @@ func (p *process) next(into any) error {
 
 // status asks the part how far it is.
 func (p *process) status() (st Status, err error) {
-	if _, err := io.WriteString(p.in, "status\n"); err != nil {
-		return st, err
+	return st, p.ask(askStatus, &st, answerTimeout)
+}
+
+// digest asks the part for a checksum over all its messages.
+func (p *process) digest() (string, error) {
+	var st Status
+	err := p.ask(askDigest, &st, digestTimeout)
+	return st.Digest, err
+}
+
+func (p *process) ask(line string, into *Status, limit time.Duration) error {
+	if _, err := io.WriteString(p.in, line+"\n"); err != nil {
+		return err
 	}
-	return st, p.next(&st)
+	return p.next(into, limit)
 }
 
 // stop tells the part to end and waits for it. What the part last wrote to its standard
@@ -102,22 +125,18 @@ func (p *process) stop() error {
 	return p.errors.explain(err)
 }
 
-// runLoad sends traffic from a process of its own and returns what it measured and the
-// CPU time that it used.
-func runLoad(ctx context.Context, program []string, t traffic) (m measured, cpu time.Duration, err error) {
-	errs := &tail{}
-	cmd, err := command(ctx, program, spec{Part: partLoad, Life: t.Duration + 2*stuck, Traffic: &t}, errs)
+// runLoad sends traffic from a process of its own and returns what it measured. The process
+// holds its sessions until it is stopped.
+func runLoad(ctx context.Context, program []string, t traffic) (m measured, p *process, err error) {
+	p, err = launch(ctx, program, spec{Part: partLoad, Life: t.Duration + 2*stuck + settleTimeout, Traffic: &t})
 	if err != nil {
-		return m, 0, err
+		return m, nil, err
 	}
-	out, err := cmd.Output()
-	if err != nil {
-		return m, 0, fmt.Errorf("load: %w", errs.explain(err))
+	p.PID = p.cmd.Process.Pid
+	if err := p.next(&m, t.Duration+2*stuck); err != nil {
+		return m, nil, errors.Join(fmt.Errorf("load: %w", err), p.stop())
 	}
-	if err := json.Unmarshal(out, &m); err != nil {
-		return m, 0, fmt.Errorf("read the result of the load: %w", err)
-	}
-	return m, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
+	return m, p, nil
 }
 
 // tail keeps the beginning, where a panic says what it is, and the end of what is written

@@ -33,23 +33,26 @@ type PathReport struct {
 	Path       Path          `json:"path"`
 	Absent     string        `json:"absent,omitempty"` // why it was not measured
 	Error      string        `json:"error,omitempty"`
-	Messages   float64       `json:"messages_per_second"`
+	Messages   float64       `json:"messages_per_second"` // of an IMAP load, its units
 	Bytes      float64       `json:"bytes_per_second"`
-	P50        time.Duration `json:"p50"` // from MAIL to the reply after the dot
+	P50        time.Duration `json:"p50"` // from MAIL to the reply after the dot; of IMAP, of one command or login
 	P99        time.Duration `json:"p99"`
-	CPU        time.Duration `json:"cpu_per_1000"` // of the proxy, for 1,000 messages, work behind them included
+	CPU        time.Duration `json:"cpu_per_1000"` // of the proxy, for 1,000 units, work behind them included
+	CPUPerGB   time.Duration `json:"cpu_per_gb"`   // likewise, for 10^9 bytes of messages
 	PeakMemory int64         `json:"peak_memory"`  // bytes, of the proxy
 	Settle     time.Duration `json:"settle"`       // how long work went on behind the load
 	Counts     Counts        `json:"counts"`
 	VsSplice   float64       `json:"vs_splice,omitempty"`  // median of the ratios within a round
 	VsPostfix  float64       `json:"vs_postfix,omitempty"` // likewise
 	Goals      []Goal        `json:"goals,omitempty"`
+	Limits     []Limit       `json:"limits,omitempty"`
+	Idle       *IdleReport   `json:"idle,omitempty"` // of a load that only holds sessions; the rates are zero then
 }
 
 // Counts are messages of all rounds, as three parties know them.
 type Counts struct {
-	Sent       int64  `json:"sent"`                 // that the load saw answered with 250
-	Arrived    int64  `json:"arrived"`              // that the sink took
+	Sent       int64  `json:"sent"`                 // that the load saw answered with 250, or read or appended
+	Arrived    int64  `json:"arrived"`              // that the sink took, or that the mail store gave or took
 	Journalled *int64 `json:"journalled,omitempty"` // that the journal's index has as accepted; nil without a journal
 }
 
@@ -94,6 +97,9 @@ func (b *bench) report() LoadReport {
 			pr.VsPostfix = b.ratio(t, Postfix)
 		}
 		pr.Goals = filter(goals, func(g Goal) bool { return g.Load == b.load.Name && g.Path == t.path })
+		if t.path.isGateway() {
+			pr.Limits = filter(limits, func(l Limit) bool { return l.Load == b.load.Name })
+		}
 		lr.Paths = append(lr.Paths, pr)
 		for _, r := range t.rounds {
 			lr.Foreign = max(lr.Foreign, r.foreign)
@@ -103,7 +109,7 @@ func (b *bench) report() LoadReport {
 }
 
 func (t *track) report() PathReport {
-	pr := PathReport{Path: t.path, Absent: t.absent, PeakMemory: t.peak, Counts: t.final}
+	pr := PathReport{Path: t.path, Absent: t.absent, PeakMemory: t.peak, Counts: t.final, Idle: t.idle}
 	if t.err != nil {
 		pr.Error = t.err.Error()
 	}
@@ -113,6 +119,9 @@ func (t *track) report() PathReport {
 	pr.P99 = median(t.rounds, func(r round) time.Duration { return r.P99 })
 	pr.Settle = median(t.rounds, func(r round) time.Duration { return r.settle })
 	pr.CPU = median(t.rounds, func(r round) time.Duration { return 1000 * r.cpu / time.Duration(r.Messages) })
+	pr.CPUPerGB = median(t.rounds, func(r round) time.Duration {
+		return time.Duration(1e9 * float64(r.cpu) / float64(max(r.Bytes, 1)))
+	})
 	return pr
 }
 

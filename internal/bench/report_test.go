@@ -10,12 +10,18 @@ import (
 
 func TestChoose(t *testing.T) {
 	t.Parallel()
+	const paths = " direct splice durable background gateway postfix"
+	const mail = "fetch fresh commands-1 commands-16 mix login tls-fetch tls-login idle tls-idle"
 	for words, want := range map[string]string{
-		"":              "5kb-1 5kb-16 5kb-64 10mb-4 direct splice durable background postfix",
-		"5kb-1":         "5kb-1 direct splice durable background postfix",
-		"5kb":           "5kb-1 5kb-16 5kb-64 direct splice durable background postfix",
-		"10MB durable":  "10mb-4 splice durable",
-		"durable 5kb-1": "5kb-1 splice durable",
+		"":               "5kb-1 5kb-16 5kb-64 10mb-4 " + mail + paths,
+		"smtp":           "5kb-1 5kb-16 5kb-64 10mb-4" + paths,
+		"imap gateway":   mail + " splice gateway",
+		"5kb-1":          "5kb-1" + paths,
+		"5kb":            "5kb-1 5kb-16 5kb-64" + paths,
+		"10MB durable":   "10mb-4 splice durable",
+		"durable 5kb-1":  "5kb-1 splice durable",
+		"fetch commands": "fetch commands-1 commands-16" + paths,
+		"tls":            "tls-fetch tls-login tls-idle" + paths,
 	} {
 		loads, paths, err := choose(strings.Fields(words))
 		var got []string
@@ -145,13 +151,65 @@ func TestCountsMustAgree(t *testing.T) {
 	}
 }
 
-// Every goal is about a load and paths that exist.
+// Every goal and limit is about a load and paths that exist.
 func TestGoals(t *testing.T) {
 	t.Parallel()
+	for _, l := range limits {
+		if !slices.ContainsFunc(allLoads, func(o Load) bool { return o.Name == l.Load }) ||
+			l.Floor <= 0 || l.Aim > l.Floor || l.What != cpuPerGB && l.What != kibPerSession {
+			t.Errorf("odd limit: %+v", l)
+		}
+	}
 	for _, g := range goals {
 		if !slices.ContainsFunc(allLoads, func(l Load) bool { return l.Name == g.Load }) ||
 			!slices.Contains(allPaths, g.Path) || !slices.Contains(allPaths, g.Versus) || g.Floor <= 0 || g.Aim != 0 && g.Aim < g.Floor {
 			t.Errorf("odd goal: %+v", g)
 		}
+	}
+}
+
+func TestTableOfIMAP(t *testing.T) {
+	t.Parallel()
+	fetch := allLoads[slices.IndexFunc(allLoads, func(l Load) bool { return l.Name == "fetch" })]
+	b := &bench{load: fetch, tracks: []*track{tracked(Direct, 2000), tracked(Splice, 1000), tracked(Capture, 900)}}
+	var out strings.Builder
+	if err := b.report().Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"fetch: IMAP, 100 messages a FETCH, all known, 4 clients",
+		"messages/s",
+		"gateway         900   4.5      0.90   0.85  1.00       -       -       1.000    200.00        40         -",
+		"gateway: 0.90 x splice: above the floor, short of the aim",
+		"gateway: 200.00 CPU s/GB: BELOW THE FLOOR (floor 0.60, aim -)",
+		"gateway: messages: 900 sent, 900 in the sink, 900 in the journal",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestTableOfIdleSessions(t *testing.T) {
+	t.Parallel()
+	idle := allLoads[len(allLoads)-1]
+	idle.Clients = 1000
+	holding := &track{path: Capture, peak: 100 << 20, idle: &IdleReport{Sessions: 1000, Memory: 20 << 10, CPU: 0.012, Descriptors: 2, Opened: 500}}
+	b := &bench{load: idle, tracks: []*track{holding}}
+	var out strings.Builder
+	if err := b.report().Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"tls-idle: IMAP, sessions in IDLE, TLS to the client, 1000 clients",
+		"gateway      1000      20.0         1.2               2.0       500       100",
+		"gateway: 20.00 KiB per session: above the floor, short of the aim (floor 24.00, aim 15.00)",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "peak 100 MiB") {
+		t.Error("the memory of sessions is held against the limit of traffic")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -24,6 +25,10 @@ type Options struct {
 	Duration time.Duration // of one load
 	Only     []string      // names of loads and paths; none means all
 	Mirror   bool          // the gateway also mirrors into the built-in CRM
+	Sessions int           // of loads that only hold them
+	// Calm is how long the memory of a proxy must stay about the same when all sessions are open:
+	// collections and what a proxy puts off until a session has been silent for a while come late.
+	Calm time.Duration
 	// CPUProfile is the name of a file for profiles of the gateways; name.prof becomes
 	// name-LOAD-PATH.prof. Empty means none.
 	CPUProfile string
@@ -48,8 +53,12 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return rep, err
 	}
-	if o.Rounds < 1 || o.Duration <= 0 {
-		return rep, fmt.Errorf("%d rounds of %s measure nothing", o.Rounds, o.Duration)
+	if o.Rounds < 1 || o.Duration <= 0 || o.Sessions < 1 || o.Calm <= 0 {
+		return rep, fmt.Errorf("%d rounds of %s and %d sessions that are calm for %s measure nothing", o.Rounds, o.Duration, o.Sessions, o.Calm)
+	}
+	keys, err := newKeyPair()
+	if err != nil {
+		return rep, err
 	}
 	dir, err := os.MkdirTemp(o.Dir, "heliograph-bench-")
 	if err != nil {
@@ -70,7 +79,13 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	var errs []error
 	for _, l := range loads {
+		if l.Kind == kindIdle {
+			l.Clients = o.Sessions
+		}
 		b := &bench{o: o, load: l, dir: filepath.Join(dir, l.Name)}
+		if l.TLS {
+			b.keys = keys
+		}
 		lr := b.run(ctx, paths)
 		rep.Loads = append(rep.Loads, lr)
 		errs = append(errs, lr.err())
@@ -92,6 +107,7 @@ type bench struct {
 	o      Options
 	load   Load
 	dir    string
+	keys   *keyPair // nil without TLS
 	tracks []*track
 }
 
@@ -101,7 +117,8 @@ type track struct {
 	sink   *process
 	proxy  *process // nil for some
 	sent   int64
-	rounds []round // a track that fails has no more, so indexes agree between tracks
+	rounds []round     // a track that fails has no more, so indexes agree between tracks
+	idle   *IdleReport // of a load that only holds sessions
 	final  Counts
 	peak   int64
 	absent string // why it is not there
@@ -122,6 +139,9 @@ func (b *bench) run(ctx context.Context, paths []Path) LoadReport {
 	}
 	defer os.RemoveAll(b.dir) //nolint:errcheck // a folder for temporary files
 	for _, p := range paths {
+		if !slices.Contains(b.load.paths(), p) {
+			continue
+		}
 		t := &track{path: p}
 		b.tracks = append(b.tracks, t)
 		t.err = b.start(ctx, t)
@@ -130,7 +150,15 @@ func (b *bench) run(ctx context.Context, paths []Path) LoadReport {
 			t.absent, t.err = absent.Error(), nil
 		}
 	}
-	b.rounds(ctx)
+	if b.load.Kind == kindIdle {
+		for _, t := range b.tracks {
+			if t.live() {
+				t.err = b.hold(ctx, t)
+			}
+		}
+	} else {
+		b.rounds(ctx)
+	}
 	for _, t := range b.tracks {
 		t.finish()
 	}
@@ -141,10 +169,10 @@ func (b *bench) run(ctx context.Context, paths []Path) LoadReport {
 func (b *bench) start(ctx context.Context, t *track) (err error) {
 	// All rounds at their slowest.
 	life := time.Minute + time.Duration((b.o.Rounds+1)*len(allPaths))*(b.o.Duration+stuck+settleTimeout)
-	if t.sink, err = start(ctx, b.o.Program, spec{Part: partSink, Life: life}); err != nil {
+	if t.sink, err = start(ctx, b.o.Program, b.sink(t.path, life)); err != nil {
 		return err
 	}
-	var s spec
+	s := spec{Upstream: t.sink.Address}
 	switch t.path {
 	case Direct:
 		return nil
@@ -153,18 +181,42 @@ func (b *bench) start(ctx context.Context, t *track) (err error) {
 			return err
 		}
 	case Splice:
-		s.Part, s.Upstream = partSplice, t.sink.Address
-	case Durable, Background:
-		dir := filepath.Join(b.dir, string(t.path))
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		s.Part, s.TLS, s.Kernel = partSplice, b.keys, b.load.Protocol == smtp
+	case Durable, Background, Capture:
+		s.Part, s.CPUProfile = partGateway, b.profile(t.path)
+		if s.Gateway, err = b.gateway(t.path, t.sink.Address); err != nil {
 			return err
 		}
-		s.Part, s.CPUProfile = partGateway, b.profile(t.path)
-		s.Gateway = &GatewaySpec{Upstream: t.sink.Address, Dir: dir, Durable: t.path == Durable, Mirror: b.o.Mirror, User: benchUser}
 	}
 	s.Life = life
 	t.proxy, err = start(ctx, b.o.Program, s)
 	return err
+}
+
+// sink says which end the path has.
+func (b *bench) sink(p Path, life time.Duration) spec {
+	s := spec{Part: partSink, Life: life}
+	if b.load.Protocol == imap {
+		s.Part = partMail
+		if p == Direct {
+			s.TLS = b.keys
+		}
+	}
+	return s
+}
+
+// gateway makes the folder of a gateway and says which one to start there.
+func (b *bench) gateway(p Path, upstream string) (*GatewaySpec, error) {
+	dir := filepath.Join(b.dir, string(p))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	g := &GatewaySpec{Upstream: upstream, IMAP: p == Capture, Dir: dir, Durable: p == Durable, Mirror: b.o.Mirror, User: benchUser}
+	if b.keys != nil {
+		g.TLSFiles = true
+		return g, b.keys.write(dir)
+	}
+	return g, nil
 }
 
 func (b *bench) postfix(ctx context.Context, sink string) (s spec, err error) {
@@ -189,7 +241,7 @@ func (b *bench) profile(p Path) string {
 }
 
 // rounds runs the load on each path in turn, each round beginning with another path. The
-// first round, one message a client, only warms up.
+// first round only warms up: one message a client, or all that is to be known beforehand.
 func (b *bench) rounds(ctx context.Context) {
 	for r := -1; r < b.o.Rounds; r++ {
 		for i := range b.tracks {
@@ -197,17 +249,46 @@ func (b *bench) rounds(ctx context.Context) {
 			if !t.live() {
 				continue
 			}
-			d := b.o.Duration
-			if r < 0 {
-				d = 0
+			m, err := b.one(ctx, t, b.traffic(t, r))
+			if r < 0 && err == nil {
+				err = t.unchanged(m)
 			}
-			m, err := b.one(ctx, t, d)
 			t.err = err
 			if r >= 0 && err == nil {
 				t.rounds = append(t.rounds, m)
 			}
 		}
 	}
+}
+
+// traffic is what goes by a path in a round; -1 is the one that warms up.
+func (b *bench) traffic(t *track, r int) traffic {
+	tr := traffic{
+		Address: t.address(), Clients: b.load.Clients, Size: b.load.Size, Duration: b.o.Duration,
+		Kind: b.load.Kind, Fresh: strconv.Itoa(r),
+	}
+	if b.keys != nil {
+		tr.CA = b.keys.CA
+	}
+	if r < 0 {
+		tr.Duration = 0
+		if b.load.Protocol == imap && b.load.Kind != kindLogin {
+			tr.Kind, tr.Clients = kindPrime, 1
+		}
+	}
+	return tr
+}
+
+// unchanged compares the bodies that the load got with those that the mail store has.
+func (t *track) unchanged(m round) error {
+	if m.Digest == "" {
+		return nil
+	}
+	has, err := t.sink.digest()
+	if err == nil && has != m.Digest {
+		err = fmt.Errorf("bodies are not what they were: got %s, want %s", m.Digest, has)
+	}
+	return err
 }
 
 // live reports whether the track is worth another round.
@@ -229,14 +310,15 @@ func (t *track) used() (proxy, others time.Duration) {
 }
 
 // one runs the load once and waits until all that it left behind is done.
-func (b *bench) one(ctx context.Context, t *track, d time.Duration) (r round, err error) {
+func (b *bench) one(ctx context.Context, t *track, tr traffic) (r round, err error) {
 	busy0, all0 := hostTime()
 	proxy0, others0 := t.used()
-	m, loadCPU, err := runLoad(ctx, b.o.Program, traffic{Address: t.address(), Clients: b.load.Clients, Size: b.load.Size, Duration: d})
+	m, load, err := runLoad(ctx, b.o.Program, tr)
 	if err != nil {
 		return r, err
 	}
-	t.sent += m.Messages
+	defer func() { err = errors.Join(err, load.stop()) }()
+	t.sent += m.Stored
 	if t.path == Postfix {
 		t.peak = max(t.peak, treeMemory(t.proxy.PID))
 	}
@@ -246,7 +328,7 @@ func (b *bench) one(ctx context.Context, t *track, d time.Duration) (r round, er
 	busy1, all1 := hostTime()
 	proxy1, others1 := t.used()
 	r.measured, r.cpu = m, proxy1-proxy0
-	ours := r.cpu + others1 - others0 + loadCPU
+	ours := r.cpu + others1 - others0 + ownTime(load.PID)
 	if all := all1 - all0; all > 0 {
 		r.foreign = max(0, float64(busy1-busy0-ours)/float64(all))
 	}
@@ -301,6 +383,9 @@ func (t *track) finish() {
 		if err == nil && !c.agree() {
 			errs = append(errs, fmt.Errorf("messages were lost or doubled: %s", c))
 		}
+		if t.path == Capture {
+			errs = append(errs, t.captured())
+		}
 		if t.proxy != nil && t.path != Postfix {
 			t.peak = peakMemory(t.proxy.PID)
 		}
@@ -311,4 +396,17 @@ func (t *track) finish() {
 		}
 	}
 	t.err = errors.Join(slices.Concat([]error{t.err}, errs)...)
+}
+
+// captured compares what the journal has with what the mail store gave and was given.
+func (t *track) captured() error {
+	has, err1 := t.proxy.digest()
+	want, err2 := t.sink.digest()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if has != want {
+		return fmt.Errorf("the journal does not have what the mail store has: %s, want %s", has, want)
+	}
+	return nil
 }

@@ -37,7 +37,7 @@ func TestRun(t *testing.T) {
 	var told []string
 	rep, err := bench.Run(t.Context(), bench.Options{
 		Program: []string{build(t), "bench-part"}, Dir: dir, Rounds: 1, Duration: 50 * time.Millisecond,
-		Only: []string{"5kb-1", "10mb-4"}, Mirror: true, CPUProfile: profile,
+		Only: []string{"5kb-1", "10mb-4"}, Mirror: true, CPUProfile: profile, Sessions: 1, Calm: time.Millisecond,
 		Progress: func(l bench.LoadReport) error { told = append(told, l.Name); return l.Write(t.Output()) },
 	})
 	if err != nil {
@@ -70,11 +70,46 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// Likewise of IMAP: each message that was read or appended must be in the journal as it is
+// in the mail store.
+func TestRunIMAP(t *testing.T) {
+	t.Parallel()
+	rep, err := bench.Run(t.Context(), bench.Options{
+		Program: []string{build(t), "bench-part"}, Dir: t.TempDir(), Rounds: 1, Duration: 20 * time.Millisecond, Sessions: 20, Calm: 100 * time.Millisecond,
+		Only:     []string{"fresh", "mix", "tls-fetch", "tls-login", "tls-idle"},
+		Progress: func(l bench.LoadReport) error { return l.Write(t.Output()) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := 0
+	for _, l := range rep.Loads {
+		for _, p := range l.Paths {
+			paths++
+			if l.Name == "tls-idle" {
+				if p.Idle == nil || p.Idle.Sessions != 20 || p.Idle.Descriptors < 2 || p.Idle.Opened <= 0 {
+					t.Errorf("%s, %s: %+v", l.Name, p.Path, p.Idle)
+				}
+				continue
+			}
+			if p.Messages <= 0 || p.P50 <= 0 || p.Counts.Sent != p.Counts.Arrived || (l.Unit == "logins") != (p.Counts.Sent == 0) {
+				t.Errorf("%s, %s: %+v", l.Name, p.Path, p)
+			}
+			if p.Path == bench.Capture && (p.Counts.Journalled == nil || *p.Counts.Journalled != p.Counts.Sent || p.VsSplice <= 0) {
+				t.Errorf("%s, %s: %+v", l.Name, p.Path, p)
+			}
+		}
+	}
+	if len(rep.Loads) != 5 || paths != 14 {
+		t.Errorf("%d loads, %d paths", len(rep.Loads), paths)
+	}
+}
+
 // A part that cannot start fails its path with what it said, and the others go on.
 func TestRunReportsBrokenParts(t *testing.T) {
 	t.Parallel()
 	rep, err := bench.Run(t.Context(), bench.Options{
-		Program: []string{"sh", "-c", "echo no such thing >&2; exit 3", "sh"}, Dir: t.TempDir(), Rounds: 1, Duration: time.Millisecond, Only: []string{"5kb-1", "direct"},
+		Program: []string{"sh", "-c", "echo no such thing >&2; exit 3", "sh"}, Dir: t.TempDir(), Rounds: 1, Duration: time.Millisecond, Only: []string{"5kb-1", "direct"}, Sessions: 1, Calm: time.Millisecond,
 	})
 	if err == nil || err.Error() != "5kb-1: failed: direct, splice" {
 		t.Errorf("got %v", err)
@@ -87,10 +122,12 @@ func TestRunReportsBrokenParts(t *testing.T) {
 func TestRunRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]bench.Options{
-		"rounds":   {Duration: time.Second},
-		"duration": {Rounds: 1},
-		"only":     {Rounds: 1, Duration: time.Second, Only: []string{"nonsense"}},
-		"dir":      {Rounds: 1, Duration: time.Second, Dir: filepath.Join(t.TempDir(), "none")},
+		"rounds":   {Duration: time.Second, Sessions: 1, Calm: time.Second},
+		"duration": {Rounds: 1, Sessions: 1, Calm: time.Second},
+		"sessions": {Rounds: 1, Duration: time.Second, Calm: time.Second},
+		"calm":     {Rounds: 1, Duration: time.Second, Sessions: 1},
+		"only":     {Rounds: 1, Duration: time.Second, Sessions: 1, Calm: time.Second, Only: []string{"nonsense"}},
+		"dir":      {Rounds: 1, Duration: time.Second, Sessions: 1, Calm: time.Second, Dir: filepath.Join(t.TempDir(), "none")},
 	} {
 		if _, err := bench.Run(t.Context(), o); err == nil {
 			t.Errorf("%s: no error", name)

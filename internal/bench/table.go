@@ -22,15 +22,16 @@ func (r Report) WriteHead(w io.Writer) error {
 // Write prints the load as a table and what is to be said about it.
 func (r LoadReport) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s: %s, %d %s\n", r.Name, size(r.Size), r.Clients, plural(r.Clients, "client"))
+	fmt.Fprintf(&b, "\n%s: %s\n", r.Name, r.title())
+	head, row := r.columns()
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "path\tmsg/s\tMB/s\tx splice\tfloor\taim\tx postfix\tfloor\tp50 ms\tp99 ms\tCPU s/1000\tpeak MiB\tbehind s\t")
+	_, _ = fmt.Fprintln(t, strings.Join(head, "\t")+"\t") // into memory, as all here
 	for _, p := range r.Paths {
-		if p.Absent == "" && p.Messages > 0 {
-			p.row(t)
+		if p.Absent == "" && (p.Messages > 0 || p.Idle != nil) {
+			_, _ = fmt.Fprintln(t, strings.Join(row(p), "\t")+"\t")
 		}
 	}
-	_ = t.Flush() // into memory
+	_ = t.Flush()
 	for _, p := range r.Paths {
 		for _, note := range p.notes() {
 			fmt.Fprintf(&b, "  %s: %s\n", p.Path, note)
@@ -46,22 +47,81 @@ func (r LoadReport) Write(w io.Writer) error {
 	return err
 }
 
-func (p PathReport) row(w io.Writer) {
+func (r LoadReport) title() string {
+	if r.Protocol == smtp {
+		return fmt.Sprintf("%s, %d %s", size(r.Size), r.Clients, plural(r.Clients, "client"))
+	}
+	what := map[Kind]string{
+		kindFetch:    fmt.Sprintf("IMAP, %d messages a FETCH, all known", fetchAtOnce),
+		kindFresh:    fmt.Sprintf("IMAP, %d messages a FETCH, none ever seen", fetchAtOnce),
+		kindCommands: "IMAP, FETCH of flags and UID FETCH of envelopes",
+		kindMix:      fmt.Sprintf("IMAP, %d small commands, %d messages, an APPEND of %s, IDLE", mixCommands, mixFetch, size(r.Size)),
+		kindLogin:    "IMAP, connect, LOGIN, LOGOUT",
+		kindIdle:     "IMAP, sessions in IDLE",
+	}[r.Kind]
+	if r.TLS {
+		what += ", TLS to the client"
+	}
+	return fmt.Sprintf("%s, %d %s", what, r.Clients, plural(r.Clients, "client"))
+}
+
+// columns are the heads of the table and what makes a row of a path.
+func (r LoadReport) columns() (head []string, row func(PathReport) []string) {
+	switch {
+	case r.Protocol == smtp:
+		return strings.Split("path,msg/s,MB/s,x splice,floor,aim,x postfix,floor,p50 ms,p99 ms,CPU s/1000,peak MiB,behind s", ","), PathReport.smtpRow
+	case r.Kind == kindIdle:
+		return strings.Split("path,sessions,KiB each,% of a CPU,descriptors each,opened/s,peak MiB", ","), PathReport.idleRow
+	}
+	return strings.Split("path,"+r.Unit+"/s,MB/s,x splice,floor,aim,p50 ms,p99 ms,CPU s/1000,CPU s/GB,peak MiB,behind s", ","), PathReport.imapRow
+}
+
+func (p PathReport) smtpRow() []string {
 	splice, relay := p.goal(Splice), p.goal(Postfix)
-	vs := number(p.VsSplice, 2)
-	if p.Path == Splice {
-		vs = "1.00"
-	}
-	cpu, peak := "-", "-"
-	if p.PeakMemory > 0 {
-		cpu, peak = number(p.CPU.Seconds(), 3), number(float64(p.PeakMemory)/(1<<20), 0)
-	}
-	cells := []string{
+	cpu, peak := p.used()
+	return []string{
 		string(p.Path), number(p.Messages, 0), number(p.Bytes/1e6, 1),
-		vs, number(splice.Floor, 2), number(splice.Aim, 2), number(p.VsPostfix, 1), number(relay.Floor, 0),
+		p.vsSplice(), number(splice.Floor, 2), number(splice.Aim, 2), number(p.VsPostfix, 1), number(relay.Floor, 0),
 		number(float64(p.P50)/1e6, 2), number(float64(p.P99)/1e6, 2), cpu, peak, number(p.Settle.Seconds(), 2),
 	}
-	_, _ = fmt.Fprintln(w, strings.Join(cells, "\t")+"\t") // into memory
+}
+
+func (p PathReport) imapRow() []string {
+	splice := p.goal(Splice)
+	cpu, peak := p.used()
+	perGB := "-"
+	if p.PeakMemory > 0 && p.Bytes > 1e6 { // less is no load of bytes
+		perGB = number(p.CPUPerGB.Seconds(), 2)
+	}
+	return []string{
+		string(p.Path), number(p.Messages, 0), number(p.Bytes/1e6, 1),
+		p.vsSplice(), number(splice.Floor, 2), number(splice.Aim, 2),
+		number(float64(p.P50)/1e6, 3), number(float64(p.P99)/1e6, 2), cpu, perGB, peak, number(p.Settle.Seconds(), 2),
+	}
+}
+
+func (p PathReport) idleRow() []string {
+	_, peak := p.used()
+	return []string{
+		string(p.Path), strconv.Itoa(p.Idle.Sessions), number(p.Idle.kib(), 1), number(100*p.Idle.CPU, 1),
+		number(p.Idle.Descriptors, 1), number(p.Idle.Opened, 0), peak,
+	}
+}
+
+func (r *IdleReport) kib() float64 { return float64(r.Memory) / (1 << 10) }
+
+func (p PathReport) vsSplice() string {
+	if p.Path == Splice {
+		return "1.00"
+	}
+	return number(p.VsSplice, 2)
+}
+
+func (p PathReport) used() (cpu, peak string) {
+	if p.PeakMemory == 0 { // no proxy
+		return "-", "-"
+	}
+	return number(p.CPU.Seconds(), 3), number(float64(p.PeakMemory)/(1<<20), 0)
 }
 
 // goal is that of the path against another; all zero when there is none.
@@ -94,14 +154,31 @@ func (p PathReport) notes() (all []string) {
 			all = append(all, fmt.Sprintf("%s x %s: %s", number(v, 2), g.Versus, verdict(v >= g.Floor, g.Aim == 0 || v >= g.Aim)))
 		}
 	}
-	if p.Path.isGateway() && p.PeakMemory > 0 {
+	for _, l := range p.Limits {
+		if v := p.uses(l.What); v > 0 {
+			all = append(all, fmt.Sprintf("%s %s: %s (floor %s, aim %s)",
+				number(v, 2), l.What, verdict(v <= l.Floor, l.Aim == 0 || v <= l.Aim), number(l.Floor, 2), number(l.Aim, 2)))
+		}
+	}
+	if p.Path.isGateway() && p.PeakMemory > 0 && p.Idle == nil {
 		all = append(all, fmt.Sprintf("peak %d MiB: %s (floor %d, aim %d)",
 			p.PeakMemory>>20, verdict(p.PeakMemory <= memoryFloor, p.PeakMemory <= memoryAim), memoryFloor>>20, memoryAim>>20))
 	}
-	if p.Path.isGateway() && p.Error == "" {
+	if p.Path.isGateway() && p.Error == "" && p.Counts.Sent > 0 {
 		all = append(all, "messages: "+p.Counts.String())
 	}
 	return all
+}
+
+// uses is what a Limit is about; 0 if it was not measured.
+func (p PathReport) uses(what string) float64 {
+	switch {
+	case what == cpuPerGB:
+		return p.CPUPerGB.Seconds()
+	case what == kibPerSession && p.Idle != nil:
+		return p.Idle.kib()
+	}
+	return 0
 }
 
 func verdict(floor, aim bool) string {
