@@ -6,12 +6,13 @@
 // through the gateway with a durable journal and with one that is synced after the reply, to
 // a sink that throws it away. Mail that is read comes from an IMAP server that has it
 // in memory, and the gateway captures it. Sink, proxies and load are processes of their own,
-// started from one program with a specification each. The rounds of the paths are interleaved and the figures that count are
-// ratios within one round, because rates of two different minutes say little. Each load
-// begins with fresh processes and empty folders, and ends with the count of what was
-// sent, what arrived, and what the journal knows; of IMAP also with checksums over all
-// messages, in the IMAP server and in the journal. Loads of sessions that only wait
-// measure the memory and processor time of a fresh process instead of a rate.
+// started from one program with a specification each. The rounds of the paths are
+// interleaved and the figures that count are ratios within one round, because rates of two
+// different minutes say little. Each load begins with fresh processes and empty folders, and
+// ends with the count of what was sent, what arrived, and what the journal knows; of IMAP
+// also with checksums over all messages, in the IMAP server and in the journal. Loads of
+// sessions that only wait measure the memory and processor time of a fresh process instead
+// of a rate.
 //
 //	plan.go          the loads, paths and goals
 //	run.go idle.go   what one run does
