@@ -2,6 +2,7 @@ package customerbox
 
 import (
 	"bytes"
+	netmail "net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -33,8 +34,12 @@ func readEnvelope(head []byte) envelope {
 	if err != nil { // memory does not fail
 		return envelope{}
 	}
+	date := m.Date // in UTC; the sender's own zone is what programs show
+	if theirs, err := netmail.ParseDate(readFields(head).get("date")); err == nil && theirs.Equal(date) {
+		date = theirs
+	}
 	return envelope{
-		Date: m.Date, Subject: m.Subject, From: m.From, Sender: m.Sender, ReplyTo: m.ReplyTo, To: m.To, CC: m.CC,
+		Date: date, Subject: m.Subject, From: m.From, Sender: m.Sender, ReplyTo: m.ReplyTo, To: m.To, CC: m.CC,
 		InReplyTo: m.InReplyTo, MessageID: m.MessageID,
 	}
 }

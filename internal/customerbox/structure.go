@@ -60,7 +60,7 @@ func (p *part) multipart() bool { return p.Type == "multipart" }
 // readStructure reads a message to its end. The error is r's own: whatever the bytes are, they have a structure.
 func readStructure(r io.Reader) (*structure, error) {
 	s := &scanner{in: bufio.NewReaderSize(r, 32<<10), lineStart: true}
-	root, head := s.part(0)
+	root, head := s.part(0, false)
 	if s.err != nil {
 		return nil, fmt.Errorf("reading the structure of a message: %w", s.err)
 	}
@@ -153,19 +153,24 @@ func (s *scanner) place(from int64) (at, lines int64) {
 	return at, lines
 }
 
-// part reads a part with its header, up to a boundary of a multipart around it, which is held, or to the end.
-func (s *scanner) part(depth int) (*part, []byte) {
+// part reads a part with its header, up to a boundary of a multipart around it, which is held, or to the end. In a
+// digest parts are messages unless they say otherwise (RFC 2046, 5.1.5).
+func (s *scanner) part(depth int, digest bool) (*part, []byte) {
 	s.parts++
 	p := &part{Header: s.at}
 	head := s.header()
 	var before, after int64
 	p.Body, before = s.place(p.Header)
-	p.describe(readFields(head))
+	known := readFields(head)
+	p.describe(known)
+	if digest && known.get("content-type") == "" {
+		p.Type, p.Subtype, p.Params = "message", "rfc822", nil
+	}
 	switch {
 	case p.multipart() && depth < maxDepth && p.boundary() != "":
 		s.children(p, depth)
 	case p.isMessage() && depth < maxDepth && s.parts < maxParts && !s.held:
-		inner, innerHead := s.part(depth + 1)
+		inner, innerHead := s.part(depth+1, false)
 		env := readEnvelope(innerHead)
 		inner.Envelope, p.Message = &env, inner
 	default:
@@ -173,10 +178,33 @@ func (s *scanner) part(depth int) (*part, []byte) {
 	}
 	p.End, after = s.place(p.Body)
 	p.Lines = after - before
+	for _, child := range p.inner() {
+		child.within(p.End)
+	}
 	if p.multipart() && len(p.Parts) == 0 { // a multipart has at least one part (RFC 9051, 9: body-type-mpart)
 		p.Parts = []*part{{Type: "text", Subtype: "plain", Header: p.End, Body: p.End, End: p.End}}
 	}
 	return p, head
+}
+
+// inner returns the parts that p is made of.
+func (p *part) inner() []*part {
+	if p.Message != nil {
+		return []*part{p.Message}
+	}
+	return p.Parts
+}
+
+// within makes p end where the part around it does. It may end later by one line end: the empty line of its header
+// is at the same time the line end that belongs to the boundary behind.
+func (p *part) within(end int64) {
+	if p.End <= end {
+		return
+	}
+	p.Header, p.Body, p.End = min(p.Header, end), min(p.Body, end), end
+	for _, child := range p.inner() {
+		child.within(end)
+	}
 }
 
 // header reads up to and with the empty line, and keeps as much as may be looked at.
@@ -214,7 +242,7 @@ func (s *scanner) children(p *part, depth int) {
 		if s.parts >= maxParts {
 			continue
 		}
-		child, _ := s.part(depth + 1)
+		child, _ := s.part(depth+1, p.Subtype == "digest")
 		p.Parts = append(p.Parts, child)
 	}
 	s.open = s.open[:mine]
