@@ -177,21 +177,11 @@ func (t *tap) letGo(c *tee) {
 // letGoPause is how long the journal is left alone when it could not take a message.
 const letGoPause = 2 * time.Second
 
-// sealed notes that a message is captured. The UID of one that came without is to be found.
+// sealed notes that a message is captured.
 func (t *tap) sealed(c *tee) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := c.box
-	if c.env.UID != 0 {
-		b.busy.Remove(c.env.UID, c.env.UID)
-		return
-	}
-	if t.box == b {
-		b.note()
-		b.unnamed.Add(c.seq, c.seq)
-		b.explore.Add(c.seq, c.seq)
-		t.kick()
-	}
+	c.box.busy.Remove(c.env.UID, c.env.UID)
 }
 
 // fetched draws the conclusions of one line of a FETCH response that is the client's.
@@ -222,14 +212,25 @@ func (t *tap) fetched(ev *scan.Event) {
 	}
 	switch {
 	case whole != nil:
-		whole.env.UID, whole.seq = uid, f.Seq
-		t.seen = append(t.seen, copied{tee: whole, end: true})
-		if uid != 0 {
-			box.want.Remove(uid, uid)
-		}
+		t.teed(box, whole, f.Seq, uid)
 	case f.Touched:
 		box.touch(f.Seq, uid)
 	}
+}
+
+// teed ends the copy of a message. One whose UID is not known waits for it.
+func (t *tap) teed(box *selected, c *tee, seq, uid uint32) {
+	switch {
+	case uid == 0 && seq != 0 && len(box.orphans) < maxOrphans:
+		box.adopt(seq, c)
+		return
+	case uid != 0 && c.env.UID == 0 && !box.claim(uid):
+		c.close() // it is here, or on its way
+		return
+	}
+	c.env.UID = uid
+	box.want.Remove(uid, uid)
+	t.seen = append(t.seen, copied{tee: c, end: true})
 }
 
 // exclude settles a message that is not to be captured.
@@ -277,6 +278,7 @@ func (t *tap) dropCaptures() {
 // appending is an APPEND under way.
 type appending struct {
 	mailbox string
+	parts   bool   // CATENATE: the server puts the message together (RFC 4469)
 	list    []*tee // its messages, nil where one is not captured
 	cur     *tee   // whose literal passes
 }
@@ -300,10 +302,12 @@ func (t *tap) appendLine(cmd *issued, ev *scan.Event) {
 	}
 	a := cmd.appends
 	a.cur = nil
-	if len(a.list) >= maxAppends || ev.Size > maxMessage || bytes.Contains(bytes.ToUpper(fragment), []byte("CATENATE (")) {
+	if a.parts = a.parts || bytes.Contains(bytes.ToUpper(fragment), []byte("CATENATE (")); a.parts || len(a.list) >= maxAppends {
 		return
 	}
-	if !bytes.Contains(bytes.ToUpper(fragment), []byte(`\DRAFT`)) && t.policy.Folders.Takes(a.mailbox, t.specialUse(a.mailbox)) {
+	// A message in a literal8 may be stored in another form (RFC 3516, 4.4); it is fetched from the mailbox.
+	draft := bytes.Contains(bytes.ToUpper(fragment), []byte(`\DRAFT`))
+	if !ev.Binary && ev.Size <= maxMessage && !draft && t.policy.Folders.Takes(a.mailbox, t.specialUse(a.mailbox)) {
 		a.cur = t.newTee(journal.KindAppend, wayAppend, a.mailbox, nil)
 	}
 	a.list = append(a.list, a.cur)

@@ -191,3 +191,59 @@ func (w *world) wantCaptured(want map[uint32][]byte) {
 		}
 	}
 }
+
+// A program that reads by sequence number, asks for no UID and leaves at once, as fetchmail does.
+func TestMessagesWithoutUIDAreCapturedOnce(t *testing.T) {
+	t.Parallel()
+	for _, last := range []string{"LOGOUT", "CLOSE", "SELECT Other", "EXPUNGE"} {
+		t.Run(last, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, seen)
+			want := map[uint32][]byte{}
+			for n := range 5 {
+				m := mail(n, 3000)
+				w.deliver(m)
+				want[uint32(n+1)] = m
+			}
+			c := w.dial().login()
+			c.ok("CREATE Other")
+			c.ok("SELECT INBOX")
+			w.ledgerLoaded(1)
+			c.write("a FETCH 1:5 (BODY.PEEK[])\r\nb STORE 1:3 +FLAGS (\\Deleted)\r\n")
+			c.until("b OK")
+			c.ok("%s", last)
+			w.wantCaptured(want)
+			c = w.dial().login()
+			c.ok("SELECT INBOX")
+			c.ok("FETCH 1:* (UID BODY.PEEK[])")
+			c.ok("LOGOUT")
+			w.wantCaptured(want)
+		})
+	}
+}
+
+// What the server puts together or stores in another form is not what the client sent: it is fetched.
+func TestAppendsThatTheServerChangesAreFetched(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, seen)
+	c := w.dial().login()
+	c.ok("SELECT INBOX")
+	w.ledgerLoaded(1)
+	c.ok("CREATE Sent")
+	tag := c.send("APPEND INBOX CATENATE (TEXT {12+}\r\nSubject: a\r\n TEXT {8+}\r\n\r\nbody\r\n)")
+	c.until(tag + " OK")
+	tag = c.send("APPEND INBOX () ~{20+}\r\nSubject: b\r\n\r\nbin\x00\r\n")
+	c.until(tag + " OK")
+	lines := c.ok("FETCH 1:2 (BODY.PEEK[HEADER])")
+	if len(lines) < 3 {
+		t.Fatalf("got %q", lines)
+	}
+	direct := dialIMAP(t, w.dovecot.IMAPAddr).login()
+	direct.ok("SELECT INBOX")
+	want := map[uint32][]byte{}
+	for n := uint32(1); n <= 2; n++ {
+		_, literal, _ := strings.Cut(direct.ok("FETCH %d BODY.PEEK[]", n)[0], "}\r\n")
+		want[n] = []byte(strings.TrimSuffix(literal, ")\r\n"))
+	}
+	w.wantCaptured(want)
+}

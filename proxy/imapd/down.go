@@ -118,6 +118,15 @@ func (t *tap) passClient(p []byte) error {
 			}
 			continue
 		case scan.Line:
+			if ev.First && leaves(ev.Command.Verb) && t.box != nil && len(t.box.orphans) > 0 {
+				if err := t.forward(p[sent:off]); err != nil {
+					return err
+				}
+				sent = off
+				if !t.askUIDs() {
+					return errOver
+				}
+			}
 			if own := t.clientLine(&ev); own != "" {
 				if err := t.forward(p[sent:off]); err != nil {
 					return err
@@ -140,6 +149,30 @@ func (t *tap) passClient(p []byte) error {
 		off += n
 	}
 	return t.forward(p[sent:off])
+}
+
+// leaves says whether a command ends the selection of a mailbox or takes messages out of it.
+func leaves(verb string) bool {
+	switch kindOf(verb) {
+	case commandSelect, commandClose, commandLogout:
+		return true
+	}
+	return verb == "EXPUNGE" || verb == "UID EXPUNGE" || verb == "MOVE" || verb == "UID MOVE"
+}
+
+// askUIDs lets us ask something before the client's command goes on. It reports false when the session is over.
+func (t *tap) askUIDs() bool {
+	for t.identify() {
+		command := t.turn.command
+		t.turn.command = nil
+		t.mu.Unlock()
+		t.send(command)
+		t.mu.Lock()
+		if !t.waitTurn() {
+			return false
+		}
+	}
+	return true
 }
 
 // errOver says that the session ended meanwhile.

@@ -140,6 +140,18 @@ func (t *tap) begin() {
 	t.next()
 }
 
+// identify asks for the UIDs of messages that were copied without, before the client leaves their mailbox:
+// it may never come back to them.
+func (t *tap) identify() bool {
+	b := t.box
+	if b == nil || len(b.orphans) == 0 || b.ledger == nil || b.refused || t.turn.phase != phaseNone || len(t.cmds) > 0 || !t.explore(b, b.touched) {
+		return false
+	}
+	t.turn.phase = phaseOurs
+	t.watch()
+	return true
+}
+
 // watch gives the upstream its time to answer.
 func (t *tap) watch() {
 	if t.turn.watch == nil {
@@ -229,7 +241,7 @@ func (t *tap) pick() bool {
 		return false
 	}
 	t.turn.op = op{}
-	if t.turn.body == nil && !t.explore(b) {
+	if (t.turn.body != nil && len(b.orphans) == 0) || !t.explore(b, b.explore, b.touched) {
 		for t.turn.body == nil && !b.want.Empty() {
 			t.choose(b)
 		}
@@ -243,34 +255,30 @@ func (t *tap) pick() bool {
 	return t.renderBody(b) || t.pick()
 }
 
-// explore asks for UIDs that are not known, the newest first.
-func (t *tap) explore(b *selected) bool {
-	hi := max(b.explore.Max(), b.touched.Max())
-	if hi == 0 || b.exists == 0 {
+// explore asks for UIDs of the sequence numbers in sets, the highest first.
+func (t *tap) explore(b *selected, sets ...uidset.Set) bool {
+	lo, hi := uint32(0), uint32(0)
+	for _, s := range sets {
+		hi = max(hi, s.Max())
+		if first := s.Min(); first != 0 && (lo == 0 || first < lo) {
+			lo = first
+		}
+	}
+	if b.exists == 0 {
 		b.explore, b.touched = uidset.Set{}, uidset.Set{}
+	}
+	if hi == 0 || b.exists == 0 {
 		return false
 	}
 	hi = min(hi, b.exists)
-	lo := hi - min(hi-1, exploreWindow-1)
-	if first := lowest(b.explore, b.touched); first > lo {
-		lo = min(first, hi)
-	}
+	lo = max(min(lo, hi), hi-min(hi-1, exploreWindow-1))
 	t.turn.op = op{kind: opExplore, lo: lo, hi: hi}
-	t.command("FETCH %d:%d (UID)", lo, hi)
+	t.own("FETCH %d:%d (UID)", lo, hi)
 	return true
 }
 
-func lowest(sets ...uidset.Set) uint32 {
-	var out uint32
-	for _, s := range sets {
-		if first := s.Min(); first != 0 && (out == 0 || first < out) {
-			out = first
-		}
-	}
-	return out
-}
-
-func (t *tap) command(format string, args ...any) {
+// own renders a command of ours.
+func (t *tap) own(format string, args ...any) {
 	t.turn.count++
 	t.turn.tag = strconv.AppendInt(append(t.turn.tag[:0], ownTag...), int64(t.turn.count), 10)
 	t.turn.command = fmt.Appendf(append(bytes.Clone(t.turn.tag), ' '), format+"\r\n", args...)
@@ -304,7 +312,7 @@ func (t *tap) renderBody(b *selected) bool {
 	if m.offset == 0 {
 		items = "UID RFC822.SIZE INTERNALDATE"
 	}
-	t.command("FETCH %d (%s BODY.PEEK[]<%d.%d>)", seq, items, m.offset, t.chunk())
+	t.own("FETCH %d (%s BODY.PEEK[]<%d.%d>)", seq, items, m.offset, t.chunk())
 	return true
 }
 

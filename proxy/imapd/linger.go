@@ -70,6 +70,7 @@ func (t *tap) afford() bool {
 		return false
 	}
 	t.budget.asking = true
+	t.box.until = time.Now().Add(budgetTimeout)
 	perDay := t.budget.perDay
 	t.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.draining), budgetTimeout)

@@ -28,7 +28,8 @@ type selected struct {
 	busy      uidset.Set       // UIDs that are being captured
 	touched   uidset.Set       // sequence numbers that the client read in part and whose UID is not known
 	explore   uidset.Set       // sequence numbers that may be new and whose UID is not known
-	unnamed   uidset.Set       // sequence numbers captured without their UID
+	orphans   []orphan         // messages copied whole that wait for their UID
+	named     []*tee           // those that wait no longer
 	arrived   time.Time        // when EXISTS last grew
 	wantSince time.Time        // when there was last nothing to do
 	refused   bool             // the upstream does not like our commands
@@ -95,9 +96,19 @@ func (t *tap) leaveBox() {
 	if b == nil || !b.keep {
 		return
 	}
+	b.lose(0) // whose UID is not known now never gets one
+	t.takeNamed(b)
 	if !b.want.Empty() {
 		t.srv.owed.put(t.key(b.name, b.validity), b.want)
 	}
+}
+
+// takeNamed sends the copies on that have waited for their UID.
+func (t *tap) takeNamed(b *selected) {
+	for _, c := range b.named {
+		t.seen = append(t.seen, copied{tee: c, end: true})
+	}
+	b.named = nil
 }
 
 // closeLedgers gives the ledgers of the session's mailboxes back.
@@ -178,8 +189,51 @@ func (b *selected) shift(seq uint32) {
 	if b.exists > 0 {
 		b.exists--
 	}
-	for _, s := range []*uidset.Set{&b.explore, &b.touched, &b.unnamed} {
+	for _, s := range []*uidset.Set{&b.explore, &b.touched} {
 		*s = without(*s, seq)
+	}
+	for i := len(b.orphans) - 1; i >= 0; i-- {
+		switch o := &b.orphans[i]; {
+		case o.seq == seq:
+			b.named = append(b.named, o.tee) // the UID will never be known
+			b.orphans = slices.Delete(b.orphans, i, i+1)
+		case o.seq > seq:
+			o.seq--
+		}
+	}
+}
+
+// orphan is a message that was copied whole and whose UID the server has not told.
+type orphan struct {
+	seq uint32
+	tee *tee
+}
+
+// maxOrphans bounds them. Beyond that messages are captured without their UID, and perhaps once more with it.
+const maxOrphans = 1000
+
+// adopt lets a copy wait for its UID, which is asked for.
+func (b *selected) adopt(seq uint32, c *tee) {
+	b.note()
+	b.touched.Add(seq, seq)
+	b.orphans = append(b.orphans, orphan{seq, c})
+}
+
+// identify gives a waiting copy its UID. One that is not needed any more is let go.
+func (b *selected) identify(seq, uid uint32) {
+	for i, o := range b.orphans {
+		if o.seq != seq {
+			continue
+		}
+		b.orphans = slices.Delete(b.orphans, i, i+1)
+		if !b.claim(uid) {
+			o.tee.close()
+			return
+		}
+		o.tee.env.UID = uid
+		b.want.Remove(uid, uid)
+		b.named = append(b.named, o.tee)
+		return
 	}
 }
 
@@ -252,7 +306,11 @@ func (b *selected) vanished(rest []byte) {
 func (b *selected) lose(fewer uint32) {
 	b.exists -= min(fewer, b.exists)
 	b.uids.Reset()
-	b.touched, b.unnamed = uidset.Set{}, uidset.Set{}
+	b.touched = uidset.Set{}
+	for _, o := range b.orphans {
+		b.named = append(b.named, o.tee)
+	}
+	b.orphans = nil
 	if !b.explore.Empty() && b.exists > 0 {
 		first := b.explore.Ranges()[0].First
 		b.explore = uidset.Set{}
@@ -269,11 +327,7 @@ func (b *selected) learn(seq, uid uint32) {
 	if b.ledger == nil {
 		return
 	}
-	if b.unnamed.Contains(seq) {
-		b.unnamed.Remove(seq, seq)
-		b.want.Remove(uid, uid)
-		b.ledger.Settle(journal.UIDExcluded, "captured before its UID was known", uidset.Of(uid))
-	}
+	b.identify(seq, uid)
 	if !b.explore.Empty() && b.explore.Contains(seq) {
 		b.explore.Remove(seq, seq)
 		if uid >= b.floor() && !b.ledger.Final(uid) {

@@ -249,6 +249,7 @@ func (t *tap) finish() {
 	t.stopTimers()
 	why := t.why
 	t.mu.Unlock()
+	t.store(&t.seen)
 	t.work.Wait()
 	t.closeLedgers()
 	t.log.Info("session ended", "reason", endReason(why))

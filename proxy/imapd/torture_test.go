@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,7 +83,7 @@ type torture struct {
 	other    *imap // changes the mailbox
 	observer *imap // is the truth
 
-	mails     int
+	mails     atomic.Int64 // delivered so far
 	mu        sync.Mutex
 	sent      map[string][]byte // guarded by mu: what was delivered, by Message-ID
 	view      []message         // what the client knows of its mailbox
@@ -116,7 +117,7 @@ func (x *torture) run(steps int) {
 	}()
 	x.c, x.other, x.observer = x.connect(x.world.addr), x.connect(x.world.dovecot.IMAPAddr), x.connect(x.world.dovecot.IMAPAddr)
 	for range tortureMails / 2 {
-		x.deliver()
+		x.deliver(x.rnd)
 	}
 	x.direct(x.other, "SELECT "+x.name)
 	x.direct(x.observer, "SELECT "+x.name)
@@ -155,10 +156,10 @@ func (x *torture) selectBox() {
 }
 
 // deliver puts a new message into the mailbox.
-func (x *torture) deliver() {
-	x.mails++
-	id := fmt.Sprintf("%s.%d@test.example", x.name, x.mails)
-	body := mail(x.mails, 200+x.rnd.IntN(1+x.rnd.IntN(12_000)))
+func (x *torture) deliver(rnd *rand.Rand) {
+	n := int(x.mails.Add(1))
+	id := fmt.Sprintf("%s.%d@test.example", x.name, n)
+	body := mail(n, 200+rnd.IntN(1+rnd.IntN(12_000)))
 	body = append([]byte("X-Test: "+id+"\r\n"), body...)
 	x.mu.Lock()
 	x.sent[id] = body
@@ -167,19 +168,20 @@ func (x *torture) deliver() {
 }
 
 // disturb changes the mailbox from another session.
-func (x *torture) disturb(rnd *rand.Rand) {
+func (x *torture) disturb(rnd *rand.Rand, many bool) {
+	any := func() int { return 1 + rnd.IntN(1+int(x.mails.Load())) }
 	for range rnd.IntN(3) {
 		switch rnd.IntN(6) {
 		case 0, 1:
-			x.deliver()
+			x.deliver(rnd)
 		case 2:
-			if len(x.view) > tortureMails/2 || rnd.IntN(4) == 0 {
+			if many || rnd.IntN(4) == 0 {
 				x.other.ok("NOOP")
-				x.other.ok("UID STORE %d:%d +FLAGS.SILENT (\\Deleted)", rnd.IntN(x.mails+1)+1, rnd.IntN(x.mails+1)+1)
+				x.other.ok("UID STORE %d:%d +FLAGS.SILENT (\\Deleted)", any(), any())
 				x.other.ok("EXPUNGE")
 			}
 		case 3, 4:
-			x.other.ok("UID STORE %d:%d %sFLAGS.SILENT (%s)", rnd.IntN(x.mails+1)+1, rnd.IntN(x.mails+1)+1,
+			x.other.ok("UID STORE %d:%d %sFLAGS.SILENT (%s)", any(), any(),
 				[]string{"+", "-"}[rnd.IntN(2)], []string{`\Seen`, `\Flagged`, "$Work"}[rnd.IntN(3)])
 		case 5:
 			x.other.ok("NOOP")
@@ -191,7 +193,8 @@ func (x *torture) disturb(rnd *rand.Rand) {
 func (x *torture) turn() int {
 	rnd := rand.New(rand.NewPCG(x.rnd.Uint64(), 1))
 	var wait sync.WaitGroup
-	wait.Go(func() { x.disturb(rnd) })
+	many := len(x.view) > tortureMails/2
+	wait.Go(func() { x.disturb(rnd, many) })
 	defer wait.Wait()
 	switch n := x.rnd.IntN(20); {
 	case n == 0:
@@ -230,7 +233,7 @@ func (x *torture) pipeline(command func() string, seqOnly bool) int {
 func (x *torture) seq() int { return 1 + x.rnd.IntN(max(1, len(x.view))) }
 
 func (x *torture) uid() string {
-	a, b := 1+x.rnd.IntN(x.mails+2), 1+x.rnd.IntN(5)
+	a, b := 1+x.rnd.IntN(int(x.mails.Load())+2), 1+x.rnd.IntN(5)
 	if x.rnd.IntN(8) == 0 {
 		return fmt.Sprintf("%d:*", a)
 	}

@@ -40,6 +40,9 @@ func (t *tap) takeServer(p []byte) error {
 		t.out = append(t.out, t.local)
 		t.local = nil
 	}
+	if t.box != nil && len(t.box.named) > 0 {
+		t.takeNamed(t.box)
+	}
 	t.kick()
 	command := t.turn.command
 	t.turn.command = nil
