@@ -15,8 +15,8 @@ import (
 	"golang.org/x/term"
 )
 
-// passwordEnv is the environment variable with the password of a side session.
-const passwordEnv = "HELIOGRAPH_PASSWORD"
+// fromEnv is the environment variable with the password of a side session.
+const fromEnv = "HELIOGRAPH_PASSWORD"
 
 // sideFlags are what all commands have that work on a side session.
 type sideFlags struct {
@@ -139,7 +139,7 @@ func (c *sideFlags) secret(ctx context.Context) ([]byte, error) {
 	}
 	var b []byte
 	var err error
-	env := os.Getenv(passwordEnv)
+	env := os.Getenv(fromEnv)
 	switch in := int(os.Stdin.Fd()); {
 	case c.PasswordFile == "-":
 		b, err = io.ReadAll(io.LimitReader(os.Stdin, maxSecret))
@@ -152,7 +152,7 @@ func (c *sideFlags) secret(ctx context.Context) ([]byte, error) {
 		b, err = readPassword(ctx, in)
 		fmt.Fprintln(os.Stderr)
 	default:
-		return nil, fmt.Errorf("there is no terminal to ask for the %s at: give --password-file, or set %s", what, passwordEnv)
+		return nil, fmt.Errorf("there is no terminal to ask for the %s at: give --password-file, or set %s", what, fromEnv)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the %s: %w", what, err)

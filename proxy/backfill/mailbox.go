@@ -32,13 +32,16 @@ type box struct {
 	lost     map[uint32]int // how often the connection ended while this UID was asked for
 	atOnce   int            // of descriptions; less after a loss
 	from     uint32         // UIDs below it are not wanted
+	also     uidset.Set     // but these are
 }
 
 // wanted returns the UIDs of found that are to be brought to an end.
 func (b *box) wanted(found uidset.Set) uidset.Set {
 	missing := b.ledger.Missing(found)
 	if b.from > 1 {
+		also := missing.Intersect(b.also)
 		missing.Remove(1, b.from-1)
+		missing.AddSet(also)
 	}
 	return missing
 }

@@ -52,26 +52,28 @@ func (w *run) compare(ctx context.Context, b *box) error {
 	excluded := known.Sets[journal.UIDExcluded].Intersect(found)
 	failed := known.Sets[journal.UIDFailed].Intersect(found)
 	back := known.Sets[journal.UIDGone].Intersect(found) // gone, says the ledger, and yet there
-	if w.req.Fix {
-		b.ledger.Reopen(journal.UIDFailed, failed)
-		b.ledger.Reopen(journal.UIDGone, back)
-		failed = failed.Sub(failed)
-	}
-	left := b.ledger.Missing(found)
-	left.AddSet(back)
 	row := b.row
 	row.Messages, row.Excluded, row.Failed = int(found.Len()), int(excluded.Len()), int(failed.Len())
 	row.Gone = int(known.Sets[journal.UIDGone].Len() - back.Len())
+	b.also.AddSet(back)
+	if w.req.Fix {
+		b.ledger.Reopen(journal.UIDFailed, failed)
+		b.ledger.Reopen(journal.UIDGone, back)
+		b.also.AddSet(failed)
+		row.Failed = 0
+	}
+	left := b.ledger.Missing(found)
+	left.AddSet(back)
 	row.Captured = row.Messages - row.Excluded - row.Failed - int(left.Len())
+	b.from = 1
 	if w.rule.Policy != config.CaptureAll {
-		// Never seen yet: all that is there is older than capture.
-		b.from = max(1, b.ledger.Since())
-		if b.ledger.Since() == 0 {
+		if b.from = b.ledger.Since(); b.from == 0 { // never seen yet: all that is there is older than capture
 			b.from = found.Max() + 1
 		}
-		row.Older = int(left.CountBelow(b.from))
-		left.Remove(1, b.from-1)
 	}
-	row.setMissing(left)
+	b.missing = b.wanted(found)
+	b.missing.AddSet(back)
+	row.Older = int(left.Sub(b.missing).Len())
+	row.setMissing(b.missing)
 	return nil
 }
