@@ -183,11 +183,23 @@ func (t *tap) park(d *direction) bool {
 	spot, ok := t.srv.lot.Park(d.conn, func() { t.conn.Do(func() { t.wake(d) }) })
 	if ok {
 		d.spot = spot
-		if d == &t.up && !t.in {
-			t.fetch = nil
-		}
+		t.shrink(d)
 	}
 	return ok
+}
+
+// shrink gives back what a parked direction has no use for.
+func (t *tap) shrink(d *direction) {
+	if d == &t.down {
+		t.fromClient.Release()
+		t.sent = nil
+		return
+	}
+	t.fromServer.Release()
+	t.seen, t.out = nil, nil
+	if !t.in {
+		t.fetch = nil
+	}
 }
 
 // wake goes on with a parked direction.
