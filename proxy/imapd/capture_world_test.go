@@ -165,7 +165,6 @@ func dialIMAP(t *testing.T, addr string) *imap {
 	c, err := net.Dial("tcp", addr)
 	must(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	must(t, c.SetDeadline(time.Now().Add(2*captureTime)))
 	i := &imap{t: t, c: c, in: bufio.NewReader(c)}
 	if l := i.line(); !strings.HasPrefix(l, "* OK") {
 		t.Fatalf("greeting %q", l)
@@ -176,6 +175,7 @@ func dialIMAP(t *testing.T, addr string) *imap {
 // line returns one line with its CRLF, and the literal and the line behind it where it announces one.
 func (i *imap) line() string {
 	i.t.Helper()
+	must(i.t, i.c.SetReadDeadline(time.Now().Add(captureTime)))
 	var all strings.Builder
 	for {
 		l, err := i.in.ReadString('\n')
@@ -200,6 +200,7 @@ func (i *imap) line() string {
 
 func (i *imap) write(s string) {
 	i.t.Helper()
+	must(i.t, i.c.SetWriteDeadline(time.Now().Add(captureTime)))
 	_, err := io.WriteString(i.c, s)
 	must(i.t, err)
 }
