@@ -225,9 +225,14 @@ func (s sighting) row(messageID, target string, state journal.LedgerState, reaso
 }
 
 // sightings returns the copies of a message, the oldest first.
-func sightings(ctx context.Context, q store.Querier, key string) (out []sighting, err error) {
-	rows, err := q.QueryContext(ctx, `
-		SELECT entry, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid FROM sightings WHERE message_key = $1 ORDER BY entry`, key)
+func sightings(ctx context.Context, q store.Querier, key string) ([]sighting, error) {
+	return someSightings(ctx, q, key, "")
+}
+
+// someSightings are those for which a condition holds.
+func someSightings(ctx context.Context, q store.Querier, key, condition string) (out []sighting, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT entry, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid
+		FROM sightings WHERE message_key = $1 `+condition+` ORDER BY entry`, key)
 	if err != nil {
 		return nil, err
 	}

@@ -51,13 +51,13 @@ func (m *Mirror) witness(ctx context.Context, tx store.Querier, s *sighting, key
 
 // doubtful returns the sightings whose verdict is unknown and for which s is a witness.
 func (m *Mirror) doubtful(ctx context.Context, tx store.Querier, s sighting, key string) ([]sighting, error) {
-	copies, err := sightings(ctx, tx, key)
+	copies, err := someSightings(ctx, tx, key, `AND unconfirmed = 1`)
 	if err != nil {
 		return nil, err
 	}
 	var out []sighting
 	for _, d := range copies {
-		if d.unconfirmed && !d.kind.Mailbox() && (s.kind == journal.KindAppend || s.account != d.account) {
+		if !d.kind.Mailbox() && (s.kind == journal.KindAppend || s.account != d.account) {
 			out = append(out, d)
 		}
 	}
