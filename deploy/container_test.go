@@ -186,8 +186,8 @@ func TestScratch(t *testing.T) {
 	write(t, root+"/etc/heliograph/tls/cert.pem", read(t, certs.CertFile))
 	write(t, root+"/etc/heliograph/tls/key.pem", read(t, certs.KeyFile))
 	write(t, root+"/etc/heliograph/config.yaml", composeConfig(t, map[string]string{
-		`":587"`: `"127.0.0.1:0"`, `":465"`: `"127.0.0.1:0"`, `":8025"`: `"127.0.0.1:0"`, "redis:6379": "127.0.0.1:1",
-		"mx.example.com:587": "127.0.0.1:1",
+		`":587"`: `"127.0.0.1:0"`, `":465"`: `"127.0.0.1:0"`, `":143"`: `"127.0.0.1:0"`, `":993"`: `"127.0.0.1:0"`, `":8025"`: `"127.0.0.1:0"`, "redis:6379": "127.0.0.1:1",
+		"mx.example.com:587": "127.0.0.1:1", "mx.example.com:993": "127.0.0.1:1",
 	}))
 	runImage(t, root, data, command)
 }
