@@ -34,10 +34,12 @@ type metricSet map[string]metric
 const everything = `
 data_dir: data
 tls: {cert_file: %q, key_file: %q}
-upstreams: [{name: main, domains: [example.com], smtp: {address: "127.0.0.1:1", tls: none}}]
+upstreams: [{name: main, domains: [example.com], smtp: {address: "127.0.0.1:1", tls: none}, imap: {address: "127.0.0.1:1", tls: none}}]
 listeners:
   - {protocol: smtp, address: "127.0.0.1:0", tls: starttls}
   - {protocol: smtp, address: "127.0.0.1:0", tls: none, mode: queue, networks: [127.0.0.0/8]}
+  - {protocol: imap, address: "127.0.0.1:0", tls: starttls}
+  - {protocol: imap, address: "127.0.0.1:0", tls: starttls, mode: customers}
 targets: [{name: crm, type: builtin}, {name: hook, type: webhook, url: "http://127.0.0.1:1/", secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}]
 redis: {address: "127.0.0.1:1"}
 console: {address: "127.0.0.1:0"}
