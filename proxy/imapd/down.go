@@ -80,75 +80,90 @@ func (t *tap) takeClient(p []byte) error {
 	return err
 }
 
+// chunk is what was read of the client at once: p[:sent] has left, p[sent:off] may leave.
+type chunk struct {
+	p         []byte
+	sent, off int
+}
+
 // passClient is takeClient under mu.
 func (t *tap) passClient(p []byte) error {
-	sent, off := 0, 0 // p[:sent] has left; p[sent:off] is cleared
-	for off < len(p) {
+	c := &chunk{p: p}
+	for c.off < len(p) {
 		if t.mustWait() {
-			if err := t.forward(p[sent:off]); err != nil { // what is not sent is not answered
+			if err := t.clearAnd(c, t.waitTurn); err != nil {
 				return err
-			}
-			sent = off
-			if !t.waitTurn() {
-				return errOver
 			}
 		}
-		ev, n := t.fromClient.Next(p[off:])
-		switch ev.Kind {
-		case scan.More:
-			t.half = append(t.half, p[off:off+n]...) // bounded by the scanner's limit on lines
-			if err := t.forward(p[sent:off]); err != nil {
-				return err
-			}
-			off += n
-			sent = off
-			continue
-		case scan.Bad:
-			if err := t.forward(p[sent:off]); err != nil {
-				return err
-			}
-			return t.reject(ev)
-		case scan.Wait:
-			if err := t.forward(p[sent:off]); err != nil {
-				return err
-			}
-			sent = off
-			if !t.pause() {
-				return errOver
-			}
-			continue
-		case scan.Line:
-			if ev.First && leaves(ev.Command.Verb) && t.box != nil && len(t.box.orphans) > 0 {
-				if err := t.forward(p[sent:off]); err != nil {
-					return err
-				}
-				sent = off
-				if !t.askUIDs() {
-					return errOver
-				}
-			}
-			if own := t.clientLine(&ev); own != "" {
-				if err := t.forward(p[sent:off]); err != nil {
-					return err
-				}
-				sent, t.half = off+n, nil
-				t.answer(own)
-				off += n
-				continue
-			}
-			if len(t.half) > 0 {
-				half := t.half
-				t.half = nil
-				if err := t.forward(half); err != nil { // then sent == off
-					return err
-				}
-			}
-		case scan.Literal:
-			t.clientLiteral(p[off:off+n], ev.Done)
+		if err := t.clientEvent(c); err != nil {
+			return err
 		}
-		off += n
 	}
-	return t.forward(p[sent:off])
+	return t.clear(c)
+}
+
+// clear sends what may leave.
+func (t *tap) clear(c *chunk) error {
+	p := c.p[c.sent:c.off]
+	c.sent = c.off
+	return t.forward(p)
+}
+
+// clearAnd sends what may leave, since what is not sent is not answered, and then waits.
+func (t *tap) clearAnd(c *chunk, wait func() bool) error {
+	if err := t.clear(c); err != nil {
+		return err
+	}
+	if !wait() {
+		return errOver
+	}
+	return nil
+}
+
+// clientEvent takes the next piece of a chunk.
+func (t *tap) clientEvent(c *chunk) error {
+	ev, n := t.fromClient.Next(c.p[c.off:])
+	switch ev.Kind {
+	case scan.Bad:
+		if err := t.clear(c); err != nil {
+			return err
+		}
+		return t.reject(ev)
+	case scan.Wait:
+		return t.clearAnd(c, t.pause)
+	case scan.More: // it stays here until the line is whole: the upstream sees no half ones
+		t.half = append(t.half, c.p[c.off:c.off+n]...) // bounded by the scanner's limit on lines
+		err := t.clear(c)
+		c.off += n
+		c.sent = c.off
+		return err
+	case scan.Literal:
+		t.clientLiteral(c.p[c.off:c.off+n], ev.Done)
+	case scan.Line:
+		return t.passLine(c, &ev, n)
+	}
+	c.off += n
+	return nil
+}
+
+// passLine lets a line of n bytes go, unless the answer to it is ours.
+func (t *tap) passLine(c *chunk, ev *scan.Event, n int) error {
+	if ev.First && t.box != nil && len(t.box.orphans) > 0 && leaves(ev.Command.Verb) {
+		if err := t.clearAnd(c, t.askUIDs); err != nil {
+			return err
+		}
+	}
+	if own := t.clientLine(ev); own != "" {
+		err := t.clear(c)
+		c.off += n
+		c.sent, t.half = c.off, nil
+		t.answer(own)
+		return err
+	}
+	half := t.half
+	t.half = nil
+	c.off += n
+	return t.forward(half) // of a chunk's first line: nothing is before it
 }
 
 // leaves says whether a command ends the selection of a mailbox or takes messages out of it.
