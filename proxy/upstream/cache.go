@@ -45,7 +45,7 @@ func (c *cache[T]) learnt(value T) {
 	c.failed, c.tried = nil, now
 }
 
-// amend changes a part of what is known. Without the rest it is worth nothing.
+// amend lets a part of what is known be changed. Without the rest it is worth nothing.
 func (c *cache[T]) amend(change func(*T)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -22,7 +22,7 @@ func TestDialIMAPForwardsToDovecot(t *testing.T) {
 		}
 		session := "heliograph-" + string(name)
 		conn := dialIMAP(t, newIMAP(t, e), upstream.Client{Addr: netip.MustParseAddrPort("203.0.113.77:4711"), Session: session})
-		if err := mailtest.Play(conn, mailtest.Client, nil, "C: a LOGIN li@example.com \"correct horse\"\nS: a OK {any}\nC: b LOGOUT\nS: * BYE {any}\nS: b OK {any}"); err != nil {
+		if err := mailtest.Play(conn, mailtest.Client, nil, "C: i ID (\"name\" \"mutt\")\nS: * ID {any}\nS: i OK {any}\nC: a LOGIN li@example.com \"correct horse\"\nS: a OK {any}\nC: b LOGOUT\nS: * BYE {any}\nS: b OK {any}"); err != nil {
 			t.Error(err)
 		}
 		mailtest.Eventually(t, 10*time.Second, func() error {

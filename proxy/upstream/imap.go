@@ -94,11 +94,21 @@ func (d *imapDialogue) open(ctx context.Context, c Client) (*IMAPConn, error) {
 			return nil, err
 		}
 	}
-	// What a server shows to a client that it knows is for that client only.
-	if d.e.cfg.ForwardClient == config.ForwardNone || d.e.cfg.ForwardClient == "" {
-		d.u.facts.amend(func(f *IMAPFacts) { f.Capabilities = d.caps })
-	}
+	d.u.facts.amend(d.compare)
 	return &IMAPConn{Conn: d.conn, Greeting: greeting, Capabilities: d.caps, Buffered: d.buffered()}, nil
+}
+
+// compare brings what is known of the server up to date. Where nothing is new,
+// thousands of sessions share one list.
+func (d *imapDialogue) compare(known *IMAPFacts) {
+	switch forward := d.e.cfg.ForwardClient; {
+	case slices.Equal(known.Capabilities.atoms, d.caps.atoms):
+		d.caps = known.Capabilities
+	case forward == config.ForwardNone || forward == "":
+		known.Capabilities = d.caps
+	default:
+		// What a server shows to a client that it knows is for that client only.
+	}
 }
 
 // greeting takes OK and nothing else. PREAUTH (RFC 9051, 7.1.4) would make the

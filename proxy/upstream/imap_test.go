@@ -166,6 +166,25 @@ func TestDialTeachesIMAPCapabilities(t *testing.T) {
 	}
 }
 
+// TestWhatAServerShowsToAKnownClientIsForThatClient checks that others do not see it.
+func TestWhatAServerShowsToAKnownClientIsForThatClient(t *testing.T) {
+	t.Parallel()
+	e := plain(mailtest.Serve(t, nil,
+		"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID NIL\nS: * ID NIL\nS: hg1 OK\nC: hg LOGOUT\n-- eof",
+		"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID ({any})\nS: hg1 OK [CAPABILITY IMAP4rev1 ID XTRUSTED] hi\n-- eof"))
+	e.ForwardClient = config.ForwardID
+	u := newIMAP(t, e)
+	if err := u.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if conn := dialIMAP(t, u, upstream.Client{Addr: netip.MustParseAddrPort("203.0.113.9:1")}); !conn.Capabilities.Has("XTRUSTED") {
+		t.Errorf("the client is shown %q", conn.Capabilities)
+	}
+	if facts, err := u.IMAPFacts(t.Context()); err != nil || facts.Capabilities.String() != "IMAP4rev1 ID" {
+		t.Errorf("all are shown %q, %v", facts.Capabilities, err)
+	}
+}
+
 func TestRefreshLearnsBothServices(t *testing.T) {
 	t.Parallel()
 	u := newUpstreamWith(t, config.Upstream{
