@@ -17,6 +17,9 @@ import (
 // errCancelled says that the client gave up a login with "*" before an upstream was asked.
 var errCancelled = errors.New("login cancelled")
 
+// errLimited says that the client was told to wait, in the middle of a login.
+var errLimited = errors.New("login limited")
+
 // auth handles one AUTH command (RFC 4954), which is still buffered with n bytes.
 // The account is taken from what the client says first, which chooses the upstream;
 // from there on both sides' lines pass unread. A refusal by the upstream is answered
@@ -115,11 +118,8 @@ func (x *exchange) prompt(challenge string) error {
 func (x *exchange) run(ctx context.Context) error {
 	s := x.s
 	defer clear(x.first)
-	ip := s.conn.Client().Addr()
-	if wait, err := s.srv.opts.Failures.Check(ctx, ip, x.user); err == nil && wait > 0 {
-		s.srv.metrics.login("limited")
-		s.log.Warn("login refused before it was forwarded", "reason", "too many failures", "wait", wait.String())
-		return s.say("454 4.7.0 too many failed logins, try again in %d seconds", int(wait.Seconds())+1)
+	if limited, err := x.limited(ctx); limited {
+		return err
 	}
 	if err := x.connect(ctx); err != nil {
 		s.srv.metrics.login("upstream_error")
@@ -130,13 +130,39 @@ func (x *exchange) run(ctx context.Context) error {
 		}
 		return s.say("454 4.4.1 the mail server cannot be reached now, try again later (session %s)", s.conn.ID)
 	}
-	reply, err := x.relay()
+	reply, err := x.relay(ctx)
+	if errors.Is(err, errLimited) {
+		_ = s.up.Close() // it waits for a response that will not come
+		s.up = nil
+		return nil
+	}
 	if err != nil {
 		s.srv.metrics.login("upstream_error")
 		_ = s.say("421 4.4.2 the connection to the mail server was lost during login (session %s)", s.conn.ID)
 		return fmt.Errorf("relay login: %w", err)
 	}
 	return x.settle(ctx, reply)
+}
+
+// limited answers a login that must wait because too many have failed.
+func (x *exchange) limited(ctx context.Context) (bool, error) {
+	s := x.s
+	wait, err := s.srv.opts.Failures.Check(ctx, s.conn.Client().Addr(), x.counted())
+	if err != nil || wait <= 0 {
+		return false, nil // the guard cannot decide: the login stands
+	}
+	s.srv.metrics.login("limited")
+	s.log.Warn("login refused before it was forwarded", "reason", "too many failures", "wait", wait.String())
+	return true, s.say("454 4.7.0 too many failed logins, try again in %d seconds", int(wait.Seconds())+1)
+}
+
+// counted is the name that failures are counted for. Those that named nobody count
+// for their own address, or a stranger could lock out all who log in without a name.
+func (x *exchange) counted() string {
+	if x.user == "" {
+		return "nobody at " + x.s.conn.Client().Addr().String()
+	}
+	return x.user
 }
 
 // connect opens the upstream of the user, or keeps the one of an earlier try.
@@ -172,8 +198,9 @@ func (s *session) attach(target *upstream.Upstream, up *upstream.SMTPConn) {
 	s.upIn = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(up.Buffered), up), 4096)
 }
 
-// relay passes the lines of the login both ways until the upstream's last word.
-func (x *exchange) relay() (upstream.Reply, error) {
+// relay passes the lines of the login both ways until the upstream's last word, or
+// until the user turns out to be one who must wait: then it returns errLimited.
+func (x *exchange) relay(ctx context.Context) (upstream.Reply, error) {
 	s := x.s
 	ask := func(l []byte) (upstream.Reply, error) {
 		_ = s.up.SetDeadline(time.Now().Add(authTimeout))
@@ -207,6 +234,10 @@ func (x *exchange) relay() (upstream.Reply, error) {
 		// be read or not.
 		if _, first := clientFirst(x.mech); x.user == "" && !first {
 			x.learn(bytes.TrimRight(l, "\r\n"))
+			if err := x.mayGoOn(ctx); err != nil {
+				s.in.wipe(len(l))
+				return reply, err
+			}
 		}
 		reply, err = ask(l)
 		s.in.wipe(len(l))
@@ -215,6 +246,18 @@ func (x *exchange) relay() (upstream.Reply, error) {
 		}
 	}
 	return reply, errors.New("login takes too many rounds")
+}
+
+// mayGoOn stops a user whose name came only now if he must wait.
+func (x *exchange) mayGoOn(ctx context.Context) error {
+	if x.user == "" {
+		return nil
+	}
+	limited, err := x.limited(ctx)
+	if limited && err == nil {
+		err = errLimited
+	}
+	return err
 }
 
 // settle passes the upstream's last word on and counts it.
@@ -226,7 +269,7 @@ func (x *exchange) settle(ctx context.Context, reply upstream.Reply) error {
 		if s.account == "" {
 			s.account = "unknown" // a mechanism that hides its user, such as GSSAPI
 		}
-		x.count(s.srv.opts.Failures.Succeeded(ctx, ip, x.user))
+		x.count(s.srv.opts.Failures.Succeeded(ctx, ip, x.counted()))
 		s.srv.metrics.login("ok")
 		s.log = s.log.With("account", s.account, "upstream", s.target.Name())
 		s.log.Info("logged in", "mechanism", x.mech)
@@ -237,7 +280,7 @@ func (x *exchange) settle(ctx context.Context, reply upstream.Reply) error {
 	if reply.Code/100 == 5 && reply.Code != 501 && reply.Code != 504 { // syntax and mechanism are no guesses
 		outcome = "refused"
 		s.failures++
-		x.count(s.srv.opts.Failures.Failed(ctx, ip, x.user))
+		x.count(s.srv.opts.Failures.Failed(ctx, ip, x.counted()))
 	}
 	s.srv.metrics.login(outcome)
 	s.log.Info("login refused by the upstream", "mechanism", x.mech, "code", reply.Code)
