@@ -356,6 +356,7 @@ func (s *session) read(entry string, from, size int64) ([]byte, error) {
 // send writes a piece.
 func (s *session) send(w io.WriteCloser, m *stored, p piece) error {
 	if p.data != nil || p.size == 0 {
+		s.srv.metrics.bytes.Add(float64(len(p.data)))
 		if _, err := w.Write(p.data); err != nil {
 			return err
 		}

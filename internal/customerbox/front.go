@@ -40,9 +40,20 @@ type front struct {
 	done    chan struct{} // closed when imapserver has let go
 	bye     atomic.Pointer[string]
 
-	write   sync.Mutex // guards writing, and the field below
+	write   sync.Mutex // guards writing, and the fields below
 	greeted bool       // imapserver's own greeting has passed, which the client must not see
+	held    *[]byte    // what has been written but not sent; nil for nothing
+	waiting bool       // imapserver waits for a command: nothing is held
 }
+
+// maxHeld is how much is sent at once: imapserver writes line by line, and a list of mailboxes has thousands.
+const maxHeld = 16 << 10
+
+// holds are buffers for what is held; a session that waits needs none.
+var holds = sync.Pool{New: func() any {
+	b := make([]byte, 0, maxHeld)
+	return &b
+}}
 
 var _ net.Conn = (*front)(nil)
 
@@ -102,7 +113,32 @@ func (f *front) next(patience time.Duration) (command, error) {
 func (f *front) say(format string, args ...any) error {
 	f.write.Lock()
 	defer f.write.Unlock()
-	return f.send([]byte(fmt.Sprintf(format, args...) + "\r\n"))
+	if err := f.flush(); err != nil {
+		return err
+	}
+	return f.send(fmt.Appendf(nil, format+"\r\n", args...))
+}
+
+// flush sends what is held. The caller holds write.
+func (f *front) flush() error {
+	if f.held == nil {
+		return nil
+	}
+	b := f.held
+	f.held = nil
+	defer func() {
+		*b = (*b)[:0]
+		holds.Put(b)
+	}()
+	return f.send(*b)
+}
+
+// wait says whether imapserver waits for a command.
+func (f *front) wait(waiting bool) error {
+	f.write.Lock()
+	defer f.write.Unlock()
+	f.waiting = waiting
+	return f.flush()
 }
 
 func (f *front) send(b []byte) error {
@@ -138,11 +174,18 @@ func (f *front) Read(b []byte) (int, error) {
 		if f.over {
 			return 0, io.EOF
 		}
-		if err := f.feed(); err != nil {
+		err := f.wait(true)
+		if err == nil {
+			err = f.feed()
+		}
+		if err != nil {
 			f.over = true
 			f.farewell(err)
 			return 0, io.EOF
 		}
+	}
+	if !f.idling {
+		_ = f.wait(false) // nothing is held that could fail
 	}
 	n := copy(b, f.ready)
 	f.ready = f.ready[n:]
@@ -164,6 +207,8 @@ func (f *front) feed() error {
 		return f.say("* CAPABILITY %s\r\n%s OK CAPABILITY completed", capabilities, c.tag)
 	case "ID":
 		return f.say("* ID NIL\r\n%s OK ID completed", c.tag)
+	case "ENABLE": // imapserver would switch UTF8=ACCEPT on, and then mangle each & in the name of a customer
+		return f.say("* ENABLED\r\n%s OK nothing to enable", c.tag)
 	case "APPEND":
 		return f.say("%s %s", c.tag, readOnly)
 	case "SELECT": // imapserver would promise READ-WRITE
@@ -212,10 +257,22 @@ func (f *front) Write(b []byte) (int, error) {
 		f.greeted = true
 		b = b[end+1:]
 	}
-	if len(b) == 0 {
+	switch {
+	case len(b) == 0:
 		return n, nil
+	case f.held != nil && len(*f.held)+len(b) > maxHeld:
+		if err := f.flush(); err != nil {
+			return 0, err
+		}
 	}
-	return n, f.send(b)
+	if f.waiting || len(b) > maxHeld {
+		return n, f.send(b)
+	}
+	if f.held == nil {
+		f.held, _ = holds.Get().(*[]byte)
+	}
+	*f.held = append(*f.held, b...)
+	return n, nil
 }
 
 // abort breaks the connection where an answer cannot be finished: a literal that is short must not look whole.
@@ -223,7 +280,10 @@ func (f *front) abort() { _ = f.conn.TCP().Close() }
 
 // Close lets ServeConn return, which closes the connection with care.
 func (f *front) Close() error {
-	f.closing.Do(func() { close(f.done) })
+	f.closing.Do(func() {
+		_ = f.wait(true)
+		close(f.done)
+	})
 	return nil
 }
 

@@ -26,8 +26,8 @@ const (
 	maxVerifyLines = 200
 )
 
-// capabilities are those after the login: imapserver's own, and ID.
-const capabilities = "IMAP4rev1 SASL-IR LITERAL- UNSELECT ENABLE IDLE UTF8=ACCEPT NAMESPACE ESEARCH LIST-EXTENDED LIST-STATUS CHILDREN ID"
+// capabilities are those after the login: what imapserver and the front can do. UTF8=ACCEPT is not among them, see feed.
+const capabilities = "IMAP4rev1 SASL-IR LITERAL- UNSELECT IDLE NAMESPACE ESEARCH LIST-EXTENDED LIST-STATUS CHILDREN ID"
 
 var (
 	errGone     = errors.New("logged out")

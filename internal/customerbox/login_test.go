@@ -47,9 +47,9 @@ func TestBeforeTheLogin(t *testing.T) {
 		C: l AUTHENTICATE PLAIN
 		S: +{any}
 		C: ` + plain + `
-		S: l OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL- UNSELECT ENABLE IDLE UTF8=ACCEPT NAMESPACE ESEARCH LIST-EXTENDED LIST-STATUS CHILDREN ID] logged in
+		S: l OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL- UNSELECT IDLE NAMESPACE ESEARCH LIST-EXTENDED LIST-STATUS CHILDREN ID] logged in
 		C: m CAPABILITY
-		S: * CAPABILITY IMAP4rev1 SASL-IR LITERAL- UNSELECT ENABLE IDLE UTF8=ACCEPT NAMESPACE ESEARCH LIST-EXTENDED LIST-STATUS CHILDREN ID
+		S: * CAPABILITY IMAP4rev1 SASL-IR LITERAL- UNSELECT IDLE NAMESPACE ESEARCH LIST-EXTENDED LIST-STATUS CHILDREN ID
 		S: m OK CAPABILITY completed
 		C: n LOGIN a b
 		S: n BAD {any}
@@ -174,5 +174,23 @@ func TestUnknownDomain(t *testing.T) {
 		C: b LOGOUT
 		S: * BYE see you
 		S: b OK LOGOUT completed
+		-- eof`)
+}
+
+// A reader's programs may open so many sessions and no more.
+func TestSessionsOfOneReaderAreLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.SQLite(t), nil)
+	for range 32 {
+		w.login(anna, nil)
+	}
+	w.talk(`
+		C: a LOGIN ` + anna + ` "` + secret + `"
+		S: a NO [LIMIT] too many sessions of this user
+		C: b LOGIN ` + bert + ` "` + secret + `"
+		S: b OK {any}
+		C: c LOGOUT
+		S: * BYE Logging out
+		S: c OK LOGOUT completed
 		-- eof`)
 }

@@ -308,7 +308,11 @@ func (s *session) update(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	if s.box.kind == "" || beats == s.beats || s.closed {
 		return nil
 	}
-	s.srv.refreshing <- struct{}{}
+	select {
+	case s.srv.refreshing <- struct{}{}:
+	case <-s.srv.ctx.Done():
+		return nil
+	}
 	st, err := s.srv.boxes.open(s.srv.ctx, s.box)
 	<-s.srv.refreshing
 	if err != nil {

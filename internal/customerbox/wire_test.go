@@ -33,6 +33,17 @@ func TestDialogue(t *testing.T) {
 			C: d LSUB "" "Cust*/Z%"
 			S: * LSUB (\HasNoChildren \Subscribed) "/" "Customers/Zoe"
 			S: d OK LSUB completed
+			C: d LIST (SUBSCRIBED) "" "*" RETURN (CHILDREN)
+			S: * LIST (\Noselect \HasChildren \Subscribed) "/" "Customers"
+			S: * LIST (\HasNoChildren \Subscribed) "/" "Customers/Zoe"
+			S: * LIST (\HasNoChildren \Subscribed) "/" `+acmeWire+`
+			S: * LIST (\HasNoChildren \Subscribed) "/" INBOX
+			S: * LIST (\Noselect \HasChildren \Subscribed) "/" "Tickets"
+			S: d OK LIST completed
+			C: d LIST "" `+strings.Repeat("*%", 600)+`x
+			S: d OK LIST completed
+			C: d LIST "" `+strings.Repeat("*x", 600)+`
+			S: d NO [LIMIT] the pattern is too long
 			C: e LIST "" *Zoe RETURN (SUBSCRIBED STATUS (MESSAGES UIDNEXT UNSEEN RECENT))
 			S: * LIST (\HasNoChildren \Subscribed) "/" "Customers/Zoe"
 			S: * STATUS "Customers/Zoe" (MESSAGES 1 UIDNEXT 2 UNSEEN 0 RECENT 0)
@@ -42,6 +53,12 @@ func TestDialogue(t *testing.T) {
 			S: f OK STATUS completed
 			C: g STATUS inbox (MESSAGES UIDVALIDITY SIZE)
 			S: g BAD {any}
+			C: h ENABLE UTF8=ACCEPT
+			S: * ENABLED
+			S: h OK nothing to enable
+			C: h STATUS "Customers/Zoe" (UIDVALIDITY MESSAGES)
+			S: * STATUS "Customers/Zoe" (MESSAGES 1 UIDVALIDITY {any})
+			S: h OK STATUS completed
 			C: h NAMESPACE
 			S: * NAMESPACE (("" "/")) NIL NIL
 			S: h OK NAMESPACE completed
