@@ -115,7 +115,8 @@ func Benchmark5000Customers(b *testing.B) {
 		for name, o := range map[string]*imap.FetchOptions{
 			"FLAGS": {UID: true, Flags: true},
 			"listing": {UID: true, Flags: true, RFC822Size: true, InternalDate: true, BodySection: []*imap.FetchItemBodySection{
-				{Specifier: imap.PartSpecifierHeader, HeaderFields: []string{"From", "To", "Subject", "Date"}, Peek: true}}},
+				{Specifier: imap.PartSpecifierHeader, HeaderFields: []string{"From", "To", "Subject", "Date"}, Peek: true},
+			}},
 			"ENVELOPE": {Envelope: true, BodyStructure: &imap.FetchItemBodyStructure{Extended: true}},
 			"BODY[]":   {BodySection: []*imap.FetchItemBodySection{{}}},
 		} {

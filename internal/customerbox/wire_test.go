@@ -40,7 +40,7 @@ func TestDialogue(t *testing.T) {
 			S: * LIST (\HasNoChildren \Subscribed) "/" INBOX
 			S: * LIST (\Noselect \HasChildren \Subscribed) "/" "Tickets"
 			S: d OK LIST completed
-			C: d LIST "" `+strings.Repeat("*%", 600)+`x
+			C: d LIST "" `+strings.Repeat("*%", 600)+`q
 			S: d OK LIST completed
 			C: d LIST "" `+strings.Repeat("*x", 600)+`
 			S: d NO [LIMIT] the pattern is too long
