@@ -20,8 +20,11 @@ const (
 )
 
 const (
-	// maxSeals bounds the messages that wait for the disk. More are let go and fetched later.
-	maxSeals = 512
+	// maxSealing bounds the memory of messages that wait for the disk, in bytes. More are let go and
+	// fetched later.
+	maxSealing = 8 << 20
+	// sealCost is the most that one of them holds: what is longer is on the disk already.
+	sealCost = 128 << 10
 	// sealTimeout bounds how long one of them waits.
 	sealTimeout = time.Minute
 	// maxMessage bounds what one message may claim to be. No mail server takes so much.
@@ -40,6 +43,7 @@ type tee struct {
 
 	mu      sync.Mutex       // guards the fields below
 	pending *journal.Pending // nil when it was let go
+	size    int64            // bytes so far
 }
 
 // write copies bytes. It reports false when the copy is or has been let go.
@@ -54,6 +58,7 @@ func (c *tee) write(p []byte) (ok bool, err error) {
 		c.pending = nil
 		return false, err
 	}
+	c.size += int64(len(p))
 	return true, nil
 }
 
@@ -122,15 +127,15 @@ func (t *tap) store(list *[]copied) {
 
 // seal makes a whole copy durable, without keeping anybody waiting.
 func (t *tap) seal(c *tee) {
-	select {
-	case t.srv.seals <- struct{}{}:
-	default:
+	cost := min(c.size, sealCost)
+	if t.srv.sealing.Add(cost) > maxSealing {
+		t.srv.sealing.Add(-cost)
 		t.srv.tap.lost("journal_behind")
 		t.letGo(c)
 		return
 	}
 	t.work.Go(func() {
-		defer func() { <-t.srv.seals }()
+		defer t.srv.sealing.Add(-cost)
 		ctx, cancel := context.WithTimeout(context.Background(), sealTimeout)
 		defer cancel()
 		p := c.take()

@@ -73,9 +73,11 @@ type body struct {
 	uid    uint32
 	offset int64 // bytes that are here
 	part   int64 // bytes of the chunk under way
+	copied int64 // those of them that went to the journal
 	tee    *tee
 	size   int64 // RFC822.SIZE, -1 while it is not known
 	ok     bool  // the answer was for it
+	whole  bool  // the server sent all of it at once
 	none   bool  // the answer was NIL: it is not there any more
 	draft  bool
 }
@@ -306,7 +308,7 @@ func (t *tap) renderBody(b *selected) bool {
 		t.dropBody()
 		return false
 	}
-	m.part, m.ok, m.none = 0, false, false
+	m.part, m.copied, m.ok, m.none, m.whole = 0, 0, false, false, false
 	t.turn.op = op{kind: opBody, seq: seq}
 	items := "UID"
 	if m.offset == 0 {

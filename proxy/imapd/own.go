@@ -58,8 +58,9 @@ func (t *tap) ownBody(ev *scan.Event) {
 		m.tee = t.newTee(journal.KindFetch, wayInterject, m.box.name, m.box)
 		m.tee.env.UID = m.uid
 	}
+	m.whole = m.whole || f.Section == scan.SectionWhole // a server that knows no pieces
 	if !ev.Last {
-		if f.Section == scan.SectionPartial && f.Literal && ev.Size <= t.chunk() {
+		if m.fits(f, ev.Size, t.chunk()) {
 			t.tee = m.tee
 		}
 		return
@@ -70,6 +71,7 @@ func (t *tap) ownBody(ev *scan.Event) {
 	m.none = f.Nil
 	if len(f.Quoted) > 0 {
 		m.part += int64(len(f.Quoted))
+		m.copied += int64(len(f.Quoted))
 		t.seen = append(t.seen, copied{tee: m.tee, data: bytes.Clone(f.Quoted)})
 	}
 	if len(f.InternalDate) > 0 {
@@ -77,6 +79,20 @@ func (t *tap) ownBody(ev *scan.Event) {
 	}
 	m.draft = m.draft || f.HasFlags && f.HasFlag(`\\Draft`)
 	m.ok = f.UID == m.uid
+}
+
+// fits says whether the literal that follows is the piece that was asked for.
+func (m *body) fits(f *scan.Fetch, size, chunk int64) bool {
+	if !f.Literal || f.Decoded {
+		return false
+	}
+	switch f.Section {
+	case scan.SectionPartial:
+		return f.Origin == uint64(m.offset) && size <= chunk
+	case scan.SectionWhole:
+		return m.offset == 0 && size <= maxMessage
+	}
+	return false
 }
 
 // internalDate reads a date-time (RFC 9051, 9), the zero time if it is none.
@@ -148,10 +164,10 @@ func (t *tap) gotPart(ok bool, r *scan.Response) {
 	case m.draft:
 		t.dropBody()
 		t.exclude(m.box, m.uid, "draft")
-	case m.part > t.chunk() || m.offset+m.part > maxMessage:
+	case m.copied != m.part || m.offset+m.part > maxMessage:
 		t.dropBody()
-		t.settleFailed(m, "the mail server sends more than was asked for")
-	case m.part < t.chunk():
+		t.settleFailed(m, "the mail server sends what was not asked for")
+	case m.part < t.chunk() || m.whole:
 		t.gotAll(m)
 	default:
 		m.offset += m.part

@@ -27,6 +27,7 @@ type timeouts struct {
 
 	arrival time.Duration // that a client in IDLE has to fetch new mail itself
 	ours    time.Duration // for the answer to a command of our own
+	pass    time.Duration // for a peer to take what the other one says
 }
 
 // Time-outs before the login. RFC 9051, 5.4 allows a short one there. A person who
@@ -68,10 +69,10 @@ type Server struct {
 	timeouts timeouts
 
 	// What sessions share after their login.
-	tap   *tapMetrics
-	lot   *socket.Lot   // where they wait while nothing comes
-	owed  owed          // what they left behind
-	seals chan struct{} // one for each message that waits for the disk
+	tap     *tapMetrics
+	lot     *socket.Lot  // where they wait while nothing comes
+	owed    owed         // what they left behind
+	sealing atomic.Int64 // bytes of messages that wait for the disk
 }
 
 var _ proxy.Handler = (*Server)(nil)
@@ -90,9 +91,10 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: o, metrics: m, log: o.Logger, lot: lot, seals: make(chan struct{}, maxSeals),
+		opts: o, metrics: m, log: o.Logger, lot: lot,
 		timeouts: timeouts{
 			preamble: preambleTimeout, command: commandTimeout, answer: answerTimeout, arrival: arrivalTime, ours: answerLimit,
+			pass: passTimeout,
 		},
 	}
 	s.tap = newTapMetrics(lot.Len, s.owed.len)

@@ -327,14 +327,17 @@ func (t *tap) serverLiteral(p []byte, done bool) (own bool) {
 	if t.tee != nil {
 		t.seen = append(t.seen, copied{tee: t.tee, data: p})
 	}
+	if m := t.turn.body; t.turn.mine && m != nil {
+		m.part += int64(len(p))
+		if t.tee != nil {
+			m.copied += int64(len(p))
+		}
+	}
 	if done {
 		t.tee = nil
 		if t.in {
 			t.fetch.LiteralDone()
 		}
-	}
-	if t.turn.mine && t.turn.body != nil {
-		t.turn.body.part += int64(len(p))
 	}
 	return t.turn.mine
 }
