@@ -27,6 +27,7 @@ type traffic struct {
 	Duration time.Duration `json:"duration"`        // after it no client begins another message; 0: one message each
 	Kind     Kind          `json:"kind,omitempty"`  // of an IMAP load; empty: SMTP
 	Fresh    string        `json:"fresh,omitempty"` // makes names of mailboxes that nobody has seen
+	Most     int64         `json:"most,omitempty"`  // after that many units in all no client begins another; 0: no limit
 	CA       []byte        `json:"ca,omitempty"`    // PEM; if there is one, clients speak TLS
 }
 

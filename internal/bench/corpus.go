@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	mathrand "math/rand/v2"
+	"sync"
 )
 
 // The messages of the IMAP server: as many as a mailbox of some months, in the sizes of
@@ -25,15 +26,15 @@ type letter struct {
 	id   int // where idPlace is
 }
 
-// corpus makes the letters, the same in each process.
-func corpus() []letter {
+// corpus returns the letters, the same in each process. Nobody may change them.
+var corpus = sync.OnceValue(func() []letter {
 	r := mathrand.New(mathrand.NewPCG(corpusSize, 1))
 	all := make([]letter, corpusSize)
 	for i := range all {
 		all[i] = newLetter(smallestMessage + r.IntN(largestMessage-smallestMessage+1))
 	}
 	return all
-}
+})
 
 func newLetter(size int) letter {
 	const end = len(".\r\n") // of SMTP

@@ -57,6 +57,7 @@ func TestIMAPLoadsAreCounted(t *testing.T) {
 				{Kind: kindMix, Clients: 2, Size: 5000},
 				{Kind: kindFresh, Clients: 2, Fresh: "a"},
 				{Kind: kindFresh, Clients: 2, Fresh: "b", Duration: 10 * time.Millisecond},
+				{Kind: kindFresh, Clients: 2, Fresh: "c", Duration: time.Hour, Most: 1000},
 				{Kind: kindLogin, Clients: 2, Duration: 10 * time.Millisecond},
 				{Kind: kindIdle, Clients: 40},
 			} {
@@ -73,6 +74,9 @@ func TestIMAPLoadsAreCounted(t *testing.T) {
 				}
 				stored += m.Stored
 				least := map[Kind]int64{kindPrime: corpusSize, kindFetch: 300, kindCommands: 2, kindMix: 46, kindFresh: 200, kindLogin: 2, kindIdle: 40}[tr.Kind]
+				if tr.Most > 0 && (m.Messages < tr.Most || m.Messages > tr.Most+200) {
+					t.Errorf("did %d, want %d", m.Messages, tr.Most)
+				}
 				if m.Messages < least || tr.Duration == 0 && m.Messages != least || m.P50 > m.P99 || m.Elapsed <= 0 {
 					t.Errorf("%s: %+v", tr.Kind, m)
 				}

@@ -127,16 +127,19 @@ func (t *traffic) worker(ctx context.Context, i int) (*imapWorker, error) {
 // work lets all workers work until the time is over.
 func (t *traffic) work(ctx context.Context, workers []*imapWorker) error {
 	var over atomic.Bool
+	var units atomic.Int64
 	end := time.AfterFunc(t.Duration, func() { over.Store(true) })
 	defer end.Stop()
 	var all errgroup.Group
 	for _, w := range workers {
 		all.Go(func() error {
 			for {
+				before := w.units
 				if err := w.step(ctx); err != nil {
 					return err
 				}
-				if over.Load() || t.Duration == 0 {
+				done := units.Add(w.units - before)
+				if over.Load() || t.Duration == 0 || t.Most > 0 && done >= t.Most {
 					return nil
 				}
 			}

@@ -261,6 +261,11 @@ func (b *bench) rounds(ctx context.Context) {
 	}
 }
 
+// freshMost is how many new messages a round gives the gateway at most. It captures in a second
+// what keeps the work behind it busy for a minute or two, and the next round waits for that. It is
+// far more than all buffers hold.
+const freshMost = 6000
+
 // traffic is what goes by a path in a round; -1 is the one that warms up.
 func (b *bench) traffic(t *track, r int) traffic {
 	tr := traffic{
@@ -269,6 +274,9 @@ func (b *bench) traffic(t *track, r int) traffic {
 	}
 	if b.keys != nil {
 		tr.CA = b.keys.CA
+	}
+	if b.load.Kind == kindFresh && t.path == Capture {
+		tr.Most = freshMost
 	}
 	if r < 0 {
 		tr.Duration = 0
