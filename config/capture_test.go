@@ -2,8 +2,10 @@ package config_test
 
 import (
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"heliograph/config"
 )
@@ -103,4 +105,26 @@ func TestCaptureFor(t *testing.T) {
 	if got := c.For("wang@example.com").Policy; got != config.CaptureNew {
 		t.Errorf("the rule for all: got %s", got)
 	}
+}
+
+// FuzzFoldersTakes compares the patterns with the regular expressions that say the same.
+func FuzzFoldersTakes(f *testing.F) {
+	for _, seed := range [][2]string{{"a*b%c", "aXb.c"}, {"%/x", "a/x"}, {"**", ""}, {"%", "a.b"}, {"客户*", "客户/北京"}, {"INBOX", "inbox"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, pattern, name string) {
+		if !utf8.ValidString(pattern) || !utf8.ValidString(name) || strings.HasPrefix(pattern, `\`) {
+			return
+		}
+		folders := config.Folders{Include: []string{pattern}}
+		if !(config.Folders{}).Takes(name, "") {
+			return // drafts
+		}
+		text := regexp.QuoteMeta(strings.ToLower(pattern))
+		text = strings.NewReplacer(`\*`, `(?s:.*)`, `%`, `[^/.]*`).Replace(text)
+		want := regexp.MustCompile(`\A(?:` + text + `)\z`).MatchString(strings.ToLower(name))
+		if got := folders.Takes(name, ""); got != want {
+			t.Errorf("%q takes %q: got %v, want %v", pattern, name, got, want)
+		}
+	})
 }

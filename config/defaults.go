@@ -29,7 +29,7 @@ func defaults() *Config {
 		},
 		Limits: Limits{
 			LoginPerMinute:   10,
-			ConnectionsPerIP: 100,
+			ConnectionsPerIP: 1000, // an office of two hundred behind one address, each program with five IMAP connections
 			Connections:      20000,
 			Recipients:       1000,
 		},
