@@ -264,7 +264,7 @@ func (b *bench) rounds(ctx context.Context) {
 // freshMost is how many new messages a round gives the gateway at most. It captures in a second
 // what keeps the work behind it busy for a minute or two, and the next round waits for that. It is
 // far more than all buffers hold.
-const freshMost = 6000
+const freshMost = 5000
 
 // traffic is what goes by a path in a round; -1 is the one that warms up.
 func (b *bench) traffic(t *track, r int) traffic {
@@ -280,7 +280,8 @@ func (b *bench) traffic(t *track, r int) traffic {
 	}
 	if r < 0 {
 		tr.Duration = 0
-		if b.load.Protocol == imap && b.load.Kind != kindLogin {
+		switch b.load.Kind {
+		case kindFetch, kindCommands, kindMix:
 			tr.Kind, tr.Clients = kindPrime, 1
 		}
 	}
