@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	cmp stdout|FILE FILE   must be equal
 //	store, seed, key       makes a database; one with mail and jobs in it, held open as by a
 //	                       running gateway; a key file
+//	serve                  runs a gateway in front of a Dovecot with mail for li@example.com
 //
 // Arguments with spaces stand in single quotes. The programs run in
 // the folder of the script's files, which outputs name as $WORK.
@@ -151,6 +152,8 @@ func (s *script) command(want bool, name string, args []string) error {
 		newStore(s.t, s.file("data"))
 		_, _, err := segment.LoadKeyring(s.file("data/master.key"))
 		return err
+	case "serve":
+		return s.serveMailbox()
 	case "seed":
 		seed(s.t, newStore(s.t, s.file("data")))
 		return nil
@@ -162,10 +165,7 @@ func (s *script) program(want bool, args []string) error {
 	var out, errOut bytes.Buffer
 	cmd := exec.CommandContext(s.t.Context(), os.Args[0], args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &out, &errOut
-	cmd.Env = []string{
-		asProgram + "=1", "HELIOGRAPH_CONFIG=" + s.file("config.yaml"), "TZ=UTC",
-		"GORACE=atexit_sleep_ms=0", // the race detector would wait a second at each end
-	}
+	cmd.Env = s.environment()
 	err := cmd.Run()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		return err
@@ -175,6 +175,14 @@ func (s *script) program(want bool, args []string) error {
 		return fmt.Errorf("exit code %d", code)
 	}
 	return nil
+}
+
+// environment is that of the programs.
+func (s *script) environment() []string {
+	return []string{
+		asProgram + "=1", "HELIOGRAPH_CONFIG=" + s.file("config.yaml"), "TZ=UTC",
+		"GORACE=atexit_sleep_ms=0", // the race detector would wait a second at each end
+	}
 }
 
 func (s *script) compare(a, b string) error {

@@ -3,9 +3,11 @@ package backfill
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"heliograph/config"
 	"heliograph/internal/journal"
+	"heliograph/internal/uidset"
 )
 
 // reconcile compares each mailbox with its ledger, and with Fix brings what is missing to an end. What was
@@ -39,15 +41,9 @@ func (w *run) compare(ctx context.Context, b *box) error {
 	if err != nil || b.row.Skipped != "" {
 		return err
 	}
-	states, err := w.r.opts.Journal.Mailboxes(ctx, journal.MailboxFilter{
-		Upstream: w.up.Name(), Account: w.account, Mailbox: b.name, UIDValidity: b.validity,
-	})
+	known, err := w.known(ctx, b, found)
 	if err != nil {
 		return fmt.Errorf("read the ledger of %s: %w", b.name, err)
-	}
-	var known journal.MailboxState
-	for _, s := range states {
-		known = s
 	}
 	excluded := known.Sets[journal.UIDExcluded].Intersect(found)
 	failed := known.Sets[journal.UIDFailed].Intersect(found)
@@ -76,4 +72,36 @@ func (w *run) compare(ctx context.Context, b *box) error {
 	row.Older = int(left.Sub(b.missing).Len())
 	row.setMissing(b.missing)
 	return nil
+}
+
+const (
+	// storeLag is how long the store may be behind what this process knows, before its figures are taken as they are.
+	storeLag = 10 * time.Second
+	// storePoll is how often it is asked.
+	storePoll = 100 * time.Millisecond
+)
+
+// known reads what the store knows of a mailbox, once it knows the end of all messages that this process does.
+func (w *run) known(ctx context.Context, b *box, found uidset.Set) (known journal.MailboxState, err error) {
+	for patience := storeLag; ; patience -= storePoll {
+		states, err := w.r.opts.Journal.Mailboxes(ctx, journal.MailboxFilter{
+			Upstream: w.up.Name(), Account: w.account, Mailbox: b.name, UIDValidity: b.validity,
+		})
+		if err != nil {
+			return known, err
+		}
+		var ended uidset.Set
+		for _, known = range states { // at most one
+			for _, set := range known.Sets {
+				ended.AddSet(set)
+			}
+		}
+		here := found.Sub(b.ledger.Missing(found))
+		if patience <= 0 || here.Sub(ended).Empty() {
+			return known, nil
+		}
+		if err := sleep(ctx, storePoll); err != nil {
+			return known, err
+		}
+	}
 }
