@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"heliograph/config"
 	"heliograph/internal/journal"
 	"heliograph/internal/uidset"
 	"heliograph/proxy/imapd/scan"
@@ -34,12 +33,12 @@ const (
 // tee is the copy of one message on its way to the journal. Only the goroutine whose bytes it
 // copies touches it, until it is sealed.
 type tee struct {
-	env   journal.Envelope
-	way   string
-	box   *selected     // of a fetch
-	seq   uint32        // of a fetch whose UID is not known
-	done  chan struct{} // closed when it is sealed or was let go; only if ended
-	ended bool          // of APPEND: all of it was sent on; guarded by mu of the tap
+	env     journal.Envelope
+	way     string
+	box     *selected     // of a fetch
+	done    chan struct{} // closed when it is sealed or was let go; only if ended
+	claimed bool          // of a fetch: its UID is claimed
+	ended   bool          // of APPEND: all of it was sent on; guarded by mu of the tap
 
 	mu      sync.Mutex       // guards the fields below
 	pending *journal.Pending // nil when it was let go
@@ -208,6 +207,7 @@ func (t *tap) fetched(ev *scan.Event) {
 	whole := t.whole
 	t.whole = nil
 	box.learn(f.Seq, f.UID)
+	t.concludeUIDNext(box, f.Seq, f.UID)
 	uid := f.UID
 	if uid == 0 {
 		uid, _ = box.uids.UID(f.Seq)
@@ -229,7 +229,11 @@ func (t *tap) teed(box *selected, c *tee, seq, uid uint32) {
 	case uid == 0 && seq != 0 && len(box.orphans) < maxOrphans:
 		box.adopt(seq, c)
 		return
-	case uid != 0 && c.env.UID == 0 && !box.claim(uid):
+	case box.ledger == nil:
+		c.env.UID = uid
+		box.early = append(box.early, c)
+		return
+	case uid != 0 && !c.claimed && (!box.wants(uid) || !box.claim(uid)):
 		c.close() // it is here, or on its way
 		return
 	}
@@ -248,8 +252,8 @@ func (t *tap) exclude(box *selected, uid uint32, why string) {
 
 // teeFetch begins the copy of a message that the client reads whole, unless it is here already.
 func (t *tap) teeFetch(box *selected, f *scan.Fetch) *tee {
-	if !box.keep || box.ledger == nil {
-		return nil // it counts as touched
+	if !box.keep || len(box.early) >= maxOrphans {
+		return nil
 	}
 	uid := f.UID
 	if uid == 0 {
@@ -258,13 +262,11 @@ func (t *tap) teeFetch(box *selected, f *scan.Fetch) *tee {
 	if f.HasFlags && f.HasFlag(`\Draft`) {
 		return nil
 	}
-	if uid != 0 {
-		if t.policy.Policy == config.CaptureNew && uid < box.floor() || !box.claim(uid) {
-			return nil
-		}
+	if box.ledger != nil && uid != 0 && (!box.wants(uid) || !box.claim(uid)) {
+		return nil
 	}
 	c := t.newTee(journal.KindFetch, wayTee, box.name, box)
-	c.env.UID = uid
+	c.env.UID, c.claimed = uid, box.ledger != nil && uid != 0
 	return c
 }
 

@@ -2,7 +2,10 @@ package imapd_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -246,4 +249,22 @@ func TestAppendsThatTheServerChangesAreFetched(t *testing.T) {
 		want[n] = []byte(strings.TrimSuffix(literal, ")\r\n"))
 	}
 	w.wantCaptured(want)
+}
+
+// A client that stops sending still gets its answers, as from a server.
+func TestAnswersOfAHalfClosedClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, seen)
+	m := mail(1, 300_000)
+	w.deliver(m)
+	c := w.dial().login()
+	c.write("a SELECT INBOX\r\nb FETCH 1 (UID BODY.PEEK[])\r\nc NOOP\r\n")
+	must(t, c.c.(*net.TCPConn).CloseWrite())
+	if all := strings.Join(c.until("c OK"), ""); !strings.Contains(all, string(m)) {
+		t.Errorf("the message did not come: %d bytes", len(all))
+	}
+	if _, err := c.in.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("the session did not end: %v", err)
+	}
+	w.wantCaptured(map[uint32][]byte{1: m})
 }

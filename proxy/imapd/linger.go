@@ -2,6 +2,8 @@ package imapd
 
 import (
 	"context"
+	"errors"
+	"io"
 	"time"
 
 	"heliograph/internal/limit"
@@ -9,20 +11,34 @@ import (
 	"heliograph/proxy/upstream"
 )
 
-// linger lets captures end after the client has left without a word. It reports whether the session
-// goes on without it. Callers hold mu.
-func (t *tap) linger() bool {
-	if t.over || t.leaving || t.mid || len(t.half) > 0 || !t.hasWork() || t.gone {
+// linger lets what is under way end after the client has left: answers to a client that only stopped sending,
+// and captures. It reports whether the session goes on. Callers hold mu.
+func (t *tap) linger(err error) bool {
+	if t.over || t.leaving || t.gone || t.mid || len(t.half) > 0 {
+		return false
+	}
+	owing := errors.Is(err, io.EOF) && len(t.cmds) > 0 && t.idling() == nil
+	if !owing && !t.hasWork() {
 		return false
 	}
 	t.gone = true
-	t.lingering = time.AfterFunc(lingerTime, func() { _ = t.up.conn.Close() })
+	t.hangUp()
 	return true
+}
+
+// hangUp closes the client's side of a session that lingers, once nothing is owed to it. Callers hold mu.
+func (t *tap) hangUp() {
+	if !t.gone || t.closed || len(t.cmds) > 0 && t.idling() == nil {
+		return
+	}
+	t.closed = true
+	_ = t.conn.Close()
+	t.lingering = time.AfterFunc(lingerTime, func() { _ = t.up.conn.Close() })
 }
 
 // finished says that a session without client has nothing left to do. Callers hold mu.
 func (t *tap) finished() bool {
-	return t.gone && t.quiet() && (!t.hasWork() || t.box.until.After(time.Now()))
+	return t.closed && t.quiet() && (!t.hasWork() || t.box.until.After(time.Now()))
 }
 
 // learnCapabilities tells the scanner which literals a client may send.

@@ -28,6 +28,7 @@ type selected struct {
 	busy      uidset.Set       // UIDs that are being captured
 	touched   uidset.Set       // sequence numbers that the client read in part and whose UID is not known
 	explore   uidset.Set       // sequence numbers that may be new and whose UID is not known
+	early     []*tee           // messages copied whole before the ledger was there
 	orphans   []orphan         // messages copied whole that wait for their UID
 	named     []*tee           // those that wait no longer
 	arrived   time.Time        // when EXISTS last grew
@@ -50,34 +51,69 @@ func (t *tap) newBox(args []byte) *selected {
 	return &selected{name: name}
 }
 
-// enterBox makes a mailbox the selected one, and loads what is known of it.
+// enterBox makes a mailbox the selected one.
 func (t *tap) enterBox(b *selected) {
 	t.box = b
 	b.entered = true
 	b.policy = t.policy.Policy
-	b.keep = t.capturing && b.name != "" && b.validity != 0 && b.uidNext != 0 && t.policy.Folders.Takes(b.name, t.specialUse(b.name))
-	if !b.keep {
-		return
+	b.keep = t.capturing && b.name != "" && b.validity != 0 && t.policy.Folders.Takes(b.name, t.specialUse(b.name))
+	if b.keep && b.uidNext != 0 {
+		t.openLedger(b)
 	}
-	key := t.key(b.name, b.validity)
+}
+
+// concludeUIDNext finds out what a server did not say at SELECT, from the UID of the last message: programs ask for
+// it at first.
+func (t *tap) concludeUIDNext(b *selected, seq, uid uint32) {
+	if b.entered && b.keep && b.uidNext == 0 && uid != 0 && uid != math.MaxUint32 && seq == b.exists {
+		b.uidNext = uid + 1
+		t.openLedger(b)
+	}
+}
+
+// openLedger loads what is known of the selected mailbox.
+func (t *tap) openLedger(b *selected) {
+	key, uidNext := t.key(b.name, b.validity), b.uidNext
 	t.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.draining), ledgerTimeout)
 		defer cancel()
-		ledger, err := t.srv.opts.Journal.OpenMailbox(ctx, key, b.uidNext)
+		ledger, err := t.srv.opts.Journal.OpenMailbox(ctx, key, uidNext)
 		if err != nil {
 			t.srv.tap.lost("ledger")
 			t.log.Warn("mailbox is not captured, its ledger could not be read", "mailbox", key.Mailbox, "err", err)
-			return
 		}
-		t.mu.Lock()
-		t.ledgers = append(t.ledgers, ledger)
-		b.ledger = ledger
-		if t.box == b && !t.over {
-			b.plan(t.srv.owed.take(key))
-			t.kick()
-		}
-		t.mu.Unlock()
+		t.ledgerLoaded(b, key, ledger)
 	})
+}
+
+// ledgerLoaded goes on with a mailbox whose ledger was loaded, or with nil could not be.
+func (t *tap) ledgerLoaded(b *selected, key journal.MailboxKey, ledger *journal.Mailbox) {
+	t.mu.Lock()
+	early := b.early
+	b.early, b.ledger, b.keep = nil, ledger, ledger != nil
+	if ledger != nil {
+		t.ledgers = append(t.ledgers, ledger)
+		if b.plan(t.srv.owed.take(key)); t.box != b { // the client has left it already
+			t.srv.owed.put(key, b.want)
+		}
+	}
+	var whole []copied
+	for _, c := range early {
+		if ledger != nil && b.wants(c.env.UID) && b.claim(c.env.UID) {
+			b.want.Remove(c.env.UID, c.env.UID)
+			whole = append(whole, copied{tee: c, end: true})
+		} else {
+			c.close()
+		}
+	}
+	t.kick()
+	t.mu.Unlock()
+	t.store(&whole)
+}
+
+// wants says whether the policy captures a message that the client reads.
+func (b *selected) wants(uid uint32) bool {
+	return b.policy != config.CaptureNew || uid >= b.floor()
 }
 
 // ledgerTimeout bounds the wait for a mailbox's ledger; the client waits for none of it.
@@ -98,7 +134,7 @@ func (t *tap) leaveBox() {
 	}
 	b.lose(0) // whose UID is not known now never gets one
 	t.takeNamed(b)
-	if !b.want.Empty() {
+	if b.ledger != nil {
 		t.srv.owed.put(t.key(b.name, b.validity), b.want)
 	}
 }
@@ -134,7 +170,7 @@ func (b *selected) floor() uint32 {
 func (b *selected) plan(owed uidset.Set) {
 	b.want.AddSet(owed)
 	floor := b.floor()
-	if b.policy == config.CaptureNew && floor > 1 { // what was touched before the ledger was there
+	if !b.wants(1) { // what was touched before the ledger was there
 		b.want.Remove(1, floor-1)
 	}
 	b.want = b.ledger.Missing(b.want)
@@ -178,6 +214,10 @@ func (b *selected) idle() bool { return b.want.Empty() && b.explore.Empty() && b
 
 // expunge handles EXPUNGE (RFC 9051, 7.5.1).
 func (b *selected) expunge(seq uint32) {
+	if seq == 0 || seq > b.exists { // then it is not known which message has which number
+		b.lose(0)
+		return
+	}
 	if uid, ok := b.uids.UID(seq); ok {
 		b.goneUID(uid)
 	}
@@ -353,7 +393,7 @@ func (b *selected) touch(seq, uid uint32) {
 		b.touched.Add(seq, seq)
 		return
 	}
-	if b.want.Contains(uid) || b.ledger != nil && (b.ledger.Final(uid) || b.policy == config.CaptureNew && uid < b.floor()) {
+	if b.want.Contains(uid) || b.ledger != nil && (b.ledger.Final(uid) || !b.wants(uid)) {
 		return
 	}
 	b.note()

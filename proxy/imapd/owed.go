@@ -18,6 +18,9 @@ type owed struct {
 }
 
 func (o *owed) put(key journal.MailboxKey, set uidset.Set) {
+	if set.Empty() {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	old, there := o.all[key]

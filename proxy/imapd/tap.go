@@ -57,12 +57,14 @@ type tap struct {
 	held       []byte    // the first part of an upstream's line, not yet passed on
 	flowing    bool      // of an upstream's line a part was passed on, so that all of it must pass
 	mid        bool      // a command was sent in part: a literal of it is to come
+	stray      bool      // and it was answered already
 	waiting    bool      // the client's goroutine holds bytes back
 	cmds       []*issued // sent and not answered, oldest first
 	local      []byte    // replies of our own that wait for the end of a response
 	lastClient time.Time // when the client last sent anything
 	leaving    bool      // the gateway is shutting down
-	gone       bool      // the client is; captures may still end
+	gone       bool      // the client is; what is under way may still end
+	closed     bool      // and its connection is closed
 	over       bool      // the session is; ended is the same for who does not hold mu
 	left       int       // directions that have not ended
 	why        error     // of the end
@@ -102,7 +104,7 @@ type direction struct {
 func (s *session) tap(context.Context) {
 	t := &tap{session: s, draining: s.conn.Context(), release: s.conn.Hold(), left: 2}
 	t.free = sync.NewCond(&t.mu)
-	t.toClient, t.toServer = newOutput(s.conn, passTimeout), newOutput(s.up, passTimeout)
+	t.toClient, t.toServer = newOutput(s.conn, s.srv.timeouts.pass), newOutput(s.up, s.srv.timeouts.pass)
 	t.down = direction{name: "client", conn: s.conn.Conn, reader: socket.NewReader(s.conn.Conn), take: t.takeClient}
 	t.up = direction{name: "upstream", conn: s.up.Conn, reader: socket.NewReader(s.up.Conn), take: t.takeServer}
 	t.learnCapabilities()
@@ -216,11 +218,10 @@ func (t *tap) end(d *direction, err error) {
 	if t.why == nil {
 		t.why = fmt.Errorf("%s: %w", d.name, err)
 	}
-	if d == &t.down && t.linger() {
+	if d == &t.down && t.linger(err) {
 		t.left--
 		t.kick()
 		t.mu.Unlock()
-		_ = t.conn.Close()
 		return
 	}
 	t.left--

@@ -17,14 +17,7 @@ func (t *tap) takeServer(p []byte) error {
 		ev, n := t.fromServer.Next(p[off:])
 		switch ev.Kind {
 		case scan.More:
-			if ev.First && !t.flowing && len(t.held)+n <= maxHeld {
-				t.out = append(t.out, p[passed:off])
-				t.held = append(t.held, p[off:off+n]...)
-				passed = off + n
-			} else {
-				t.flowing = true
-				t.unhold()
-			}
+			passed = t.serverPart(&ev, p, passed, off, off+n)
 		case scan.Line:
 			passed = t.serverLine(&ev, p, passed, off, off+n)
 		case scan.Literal:
@@ -46,7 +39,7 @@ func (t *tap) takeServer(p []byte) error {
 	t.kick()
 	command := t.turn.command
 	t.turn.command = nil
-	dead, done, leaving := t.gone, t.finished(), t.leaving
+	gone, dead, leaving := t.gone, t.closed, t.leaving
 	t.mu.Unlock()
 	err := t.write(dead)
 	t.writing.Unlock()
@@ -55,10 +48,31 @@ func (t *tap) takeServer(p []byte) error {
 	if leaving {
 		t.farewell()
 	}
-	if done {
+	if !gone {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hangUp()
+	if t.finished() {
 		return errOver
 	}
-	return err
+	return nil
+}
+
+// serverPart handles p[off:end], which belong to a line that goes on. It returns up to where p is done with.
+func (t *tap) serverPart(ev *scan.Event, p []byte, passed, off, end int) int {
+	switch {
+	case t.turn.mine && !ev.First: // of an answer to us: the client sees nothing of it
+	case ev.First && !t.flowing && len(t.held)+end-off <= maxHeld:
+		t.held = append(t.held, p[off:end]...)
+	default:
+		t.flowing = true
+		t.unhold()
+		return passed
+	}
+	t.out = append(t.out, p[passed:off])
+	return end
 }
 
 // write gives the pieces to the client. Callers hold writing.
@@ -169,7 +183,7 @@ func (t *tap) tagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 	}
 	cmd := t.cmds[i]
 	ok := r.Status == scan.StatusOK
-	if t.turn.phase == phaseLeaving && cmd.kind == commandIdle && ok {
+	if t.turn.phase == phaseLeaving && cmd.kind == commandIdle && ok && !t.flowing { // what has passed in part has passed
 		t.doneLeaving()
 		return swallow, nil
 	}
@@ -177,9 +191,12 @@ func (t *tap) tagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 	if t.turn.phase != phaseNone { // our DONE or IDLE got an answer that ends the client's IDLE
 		t.turn.phase = phaseNone
 	}
-	if i == len(t.cmds) && t.mid { // refused before its literal
-		t.mid = false
-		t.fromClient.Refuse()
+	if i == len(t.cmds) && t.mid { // before its end
+		if t.fromClient.Refuse() {
+			t.mid = false
+		} else { // what is left of it is on its way
+			t.stray = true
+		}
 	}
 	if cmd.kind == commandIdle {
 		t.fromClient.EndIdle()
