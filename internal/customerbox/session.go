@@ -308,6 +308,10 @@ func (s *session) update(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	if s.box.kind == "" || beats == s.beats || s.closed {
 		return nil
 	}
+	if !s.srv.pulse.concerns(s.box.ref, s.beats) {
+		s.beats = beats
+		return nil
+	}
 	select {
 	case s.srv.refreshing <- struct{}{}:
 	case <-s.srv.ctx.Done():
