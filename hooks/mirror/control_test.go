@@ -2,6 +2,8 @@ package mirror_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,8 +22,10 @@ func TestRecordsTellWhereAMessageIs(t *testing.T) {
 		first := w.submit(mail{account: "wang@example.com", recipients: to("li@customer.test"), raw: offer(1)})
 		w.awaitStates("crm", "mirrored")
 		second := w.submit(mail{account: "zhao@example.com", recipients: to("li@customer.test"), raw: offer(1)})
-		other := w.submit(mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: offer(2)})
+		inside := strings.ReplaceAll(offer(2), "li@customer.test", "zhao@example.com")
+		other := w.submit(mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: inside})
 		w.awaitStates("crm", "mirrored", "mirrored")
+		w.eventually("internal mail is excluded", func() bool { return slices.Contains(w.states(""), "excluded: internal only") })
 		got, err := mirror.Records(t.Context(), db.Reader(), first)
 		if err != nil || len(got) != 1 || got[0].Target != "crm" || got[0].RemoteID == "" {
 			t.Fatalf("got %+v, %v, want one record with an id", got, err)
