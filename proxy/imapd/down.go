@@ -255,8 +255,9 @@ func (t *tap) reject(ev scan.Event) error {
 // clientLine notes one line of a command. It returns our own answer to a command that does not pass.
 func (t *tap) clientLine(ev *scan.Event) (own string) {
 	t.mid = !ev.Last
+	t.stray = t.stray && !ev.First
 	if !ev.First {
-		if cmd := t.newest(); cmd != nil {
+		if cmd := t.newest(); cmd != nil && !t.stray {
 			cmd.more(ev)
 			t.appendLine(cmd, ev)
 		}
@@ -268,6 +269,9 @@ func (t *tap) clientLine(ev *scan.Event) (own string) {
 	}
 	if text := refusal(ev.Command.Verb); text != "" {
 		return string(ev.Command.Tag) + " " + text + "\r\n"
+	}
+	if ev.Command.Verb == "" || !scan.ValidTag(ev.Command.Tag) {
+		return "" // no command: its answer has no tag, or one that is not waited for
 	}
 	cmd := &issued{tag: string(ev.Command.Tag), kind: kindOf(ev.Command.Verb)}
 	t.cmds = append(t.cmds, cmd)
@@ -296,7 +300,7 @@ func (c *issued) more(ev *scan.Event) {
 // clientLiteral notes bytes of a literal.
 func (t *tap) clientLiteral(p []byte, done bool) {
 	cmd := t.newest()
-	if cmd == nil {
+	if cmd == nil || t.stray {
 		return
 	}
 	if cmd.appends != nil && cmd.appends.literal(t, p, done) {

@@ -15,3 +15,9 @@ func HideCapabilities(line []byte) []byte { return hideCapabilities(line) }
 func (srv *Server) SetCaptureTimes(arrival, ours time.Duration) {
 	srv.timeouts.arrival, srv.timeouts.ours = arrival, ours
 }
+
+// SetPassTimeout shortens the time that a peer has to take what the other one says. Call it before the first connection.
+func (srv *Server) SetPassTimeout(d time.Duration) { srv.timeouts.pass = d }
+
+// QuietTime is how long the client must have been silent before we say something.
+const QuietTime = quietTime

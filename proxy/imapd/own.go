@@ -15,7 +15,7 @@ import (
 // unasked of the same message has neither a part of the body nor a UID alone.
 func (t *tap) isOwn(ev *scan.Event) bool {
 	f := t.fetch
-	if t.turn.phase != phaseOurs {
+	if t.turn.phase != phaseOurs || t.flowing { // what has passed in part is the client's
 		return false
 	}
 	switch op := &t.turn.op; op.kind {
@@ -77,7 +77,7 @@ func (t *tap) ownBody(ev *scan.Event) {
 	if len(f.InternalDate) > 0 {
 		m.tee.env.InternalDate = internalDate(f.InternalDate)
 	}
-	m.draft = m.draft || f.HasFlags && f.HasFlag(`\\Draft`)
+	m.draft = m.draft || f.HasFlags && f.HasFlag(`\Draft`)
 	m.ok = f.UID == m.uid
 }
 
