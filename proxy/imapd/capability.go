@@ -24,16 +24,21 @@ func hidden(capability string) bool {
 	return true
 }
 
+// Where a server tells its capabilities; some tell less in the greeting.
+func inGreeting(f upstream.IMAPFacts) upstream.Capabilities { return f.Greeting }
+func onDemand(f upstream.IMAPFacts) upstream.Capabilities   { return f.Capabilities }
+
 // shown returns the capabilities that the client is shown now: those that every
-// upstream it may go to has said of itself, in the words and order of the first.
-func (p *preamble) shown(ctx context.Context) (string, error) {
+// upstream it may go to says of itself in that place, in the words and order of the
+// first.
+func (p *preamble) shown(ctx context.Context, place func(upstream.IMAPFacts) upstream.Capabilities) (string, error) {
 	facts, err := p.facts(ctx)
 	if err != nil {
 		return "", err
 	}
 	var all []upstream.Capabilities
 	for _, f := range facts {
-		all = append(all, f.Capabilities)
+		all = append(all, place(f))
 	}
 	return downstream(upstream.CommonCapabilities(all...), p.mayLogin(), p.mayStartTLS()), nil
 }

@@ -393,7 +393,7 @@ func TestRouting(t *testing.T) {
 	t.Parallel()
 	one, two := upWith("IMAP4rev1 SASL-IR IDLE ID AUTH=PLAIN AUTH=LOGIN"), upWith("IMAP4rev1 MOVE IDLE ID AUTH=PLAIN")
 	learnt := func(greeting string) string {
-		return lines(greeting, "C: hg1 ID NIL\nS: * ID (\"name\" \"x\")\nS: hg1 OK\nC: {any} LOGOUT\n-- hold")
+		return lines(greeting, "C: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS: * ID (\"name\" \"x\")\nS: hg2 OK\nC: {any} LOGOUT\n-- hold")
 	}
 	open := func(t *testing.T) *front {
 		return newFront(t, func(s *setup) {
@@ -418,11 +418,31 @@ func TestRouting(t *testing.T) {
 	}
 }
 
+// Some servers tell less in the greeting than on demand. So do we, for each place
+// what all upstreams say there.
+func TestGreetingThatTellsLess(t *testing.T) {
+	t.Parallel()
+	learnt := func(greeting, whole string) string {
+		return lines(upWith(greeting), "C: hg1 CAPABILITY\nS: * CAPABILITY "+whole+"\nS: hg1 OK\nC: {any} LOGOUT\n-- hold")
+	}
+	f := newFront(t, func(s *setup) {
+		s.upstreams = []config.Upstream{
+			{Name: "one", Domains: []string{"one.example"}, IMAP: endpoint(t, learnt("IMAP4rev1 ENABLE AUTH=PLAIN", "IMAP4rev1 SORT ENABLE COMPRESS=DEFLATE ACL AUTH=PLAIN"))},
+			{Name: "two", Domains: []string{"two.example"}, IMAP: endpoint(t, learnt("IMAP4rev1 AUTH=PLAIN", "IMAP4rev1 ACL MOVE SORT COMPRESS=DEFLATE AUTH=PLAIN"))},
+		}
+	})
+	f.talk(`
+		S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready
+		C: a CAPABILITY
+		S: * CAPABILITY IMAP4rev1 SORT ACL AUTH=PLAIN
+		S: a OK CAPABILITY completed`)
+}
+
 // An upstream that does not know ID is not made to look as if it did.
 func TestUpstreamWithoutID(t *testing.T) {
 	t.Parallel()
 	without := upWith("IMAP4rev1 AUTH=PLAIN")
-	f := newFront(t, nil, lines(without, "C: {any} LOGOUT\n-- hold"), lines(without, "C: a LOGIN u@example.com p\nS: a OK in", upTap))
+	f := newFront(t, nil, lines(without, "C: {any} CAPABILITY\nS: hg1 OK\nC: {any} LOGOUT\n-- hold"), lines(without, "C: a LOGIN u@example.com p\nS: a OK in", upTap))
 	f.talk(lines("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready", `
 		C: i ID ("name" "x")
 		S: i BAD unknown command
@@ -435,7 +455,7 @@ func TestReload(t *testing.T) {
 	t.Parallel()
 	f := newFront(t, nil, learn)
 	f.talk(hello)
-	router, err := upstream.New([]config.Upstream{{Name: "other", IMAP: endpoint(t, lines(upWith("IMAP4rev1 OTHER"), "C: {any} LOGOUT\n-- hold"))}}, upstream.Options{})
+	router, err := upstream.New([]config.Upstream{{Name: "other", IMAP: endpoint(t, lines(upWith("IMAP4rev1 OTHER"), "C: {any} CAPABILITY\nS: hg1 OK\nC: {any} LOGOUT\n-- hold"))}}, upstream.Options{})
 	must(t, err)
 	t.Cleanup(router.Close)
 	f.server.Reload(imapd.Settings{Router: router})

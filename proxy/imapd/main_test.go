@@ -49,9 +49,12 @@ const (
 	// The upstream's first connection is the gateway's own, to learn what it offers.
 	learn = `
 		S: * OK [CAPABILITY ` + upCaps + `] up ready
+		C: {any} CAPABILITY
+		S: * CAPABILITY ` + upCaps + `
+		S: hg1 OK done
 		C: {any} ID NIL
 		S: * ID ("name" "Up" "quote" "\"")
-		S: hg1 OK done
+		S: hg2 OK done
 		C: {any} LOGOUT
 		-- hold`
 	upHello = `

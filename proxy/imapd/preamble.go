@@ -157,7 +157,7 @@ func (p *preamble) refusePlaintext(tag string) error {
 // greet begins the dialogue with what every upstream that this client may go to
 // can do.
 func (p *preamble) greet(ctx context.Context) error {
-	caps, err := p.shown(ctx)
+	caps, err := p.shown(ctx, inGreeting)
 	if err != nil {
 		return p.unavailable(err)
 	}
@@ -183,7 +183,7 @@ func (p *preamble) command(ctx context.Context, c *command) error {
 	}
 	switch c.verb {
 	case "CAPABILITY":
-		caps, err := p.shown(ctx)
+		caps, err := p.shown(ctx, onDemand)
 		if err != nil {
 			return p.unavailable(err)
 		}

@@ -113,7 +113,7 @@ func TestTLSOfTheUpstream(t *testing.T) {
 	t.Run("none and LOGINDISABLED", func(t *testing.T) {
 		t.Parallel()
 		disabled := upWith("IMAP4rev1 LOGINDISABLED")
-		f := newFront(t, nil, lines(disabled, "C: hg LOGOUT\n-- hold"), disabled+"-- eof")
+		f := newFront(t, nil, lines(disabled, "C: hg1 CAPABILITY\nS: hg1 OK\nC: hg LOGOUT\n-- hold"), disabled+"-- eof")
 		f.talk("S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] ready\nC: a LOGIN u@example.com p\nS: a NO [PRIVACYREQUIRED] the mail server takes no password without TLS (session {any})")
 	})
 }

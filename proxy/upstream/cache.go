@@ -46,11 +46,12 @@ func (c *cache[T]) learnt(value T) {
 }
 
 // amend lets a part of what is known be changed. Without the rest it is worth nothing.
-func (c *cache[T]) amend(change func(*T)) {
+// If the change says that the rest is stale, it is asked for again.
+func (c *cache[T]) amend(change func(*T) (stale bool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known {
-		change(&c.value)
+	if c.known && change(&c.value) {
+		c.at = c.u.router.now().Add(-staleAfter)
 	}
 }
 

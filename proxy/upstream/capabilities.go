@@ -16,7 +16,10 @@ func (u *Upstream) SMTPExtensions(ctx context.Context) (Extensions, error) { ret
 
 // IMAPFacts are what an IMAP server says of itself before a login.
 type IMAPFacts struct {
-	Capabilities Capabilities
+	// Greeting is what the greeting lists, Capabilities what CAPABILITY answers,
+	// which is more on some servers (Cyrus). They are one where the greeting lists
+	// nothing, or was said before STARTTLS.
+	Greeting, Capabilities Capabilities
 	// ID are the parameters of the server's ID response to "ID NIL" as they came,
 	// a parenthesised list or NIL (RFC 2971, 3.2); nil if the server has none.
 	ID []byte

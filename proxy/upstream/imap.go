@@ -44,7 +44,8 @@ func (u *Upstream) DialIMAP(ctx context.Context, c Client) (*IMAPConn, error) {
 	return conn, nil
 }
 
-// learnIMAP is how facts is filled: a connection of our own that asks for ID.
+// learnIMAP is how facts is filled: a connection of our own that asks for all that
+// a server tells without a login.
 func (u *Upstream) learnIMAP(ctx context.Context) (IMAPFacts, error) {
 	var facts IMAPFacts
 	var conn net.Conn
@@ -54,7 +55,10 @@ func (u *Upstream) learnIMAP(ctx context.Context) (IMAPFacts, error) {
 		if err != nil {
 			return err
 		}
-		conn, facts.Capabilities = opened.Conn, opened.Capabilities
+		conn, facts.Greeting = opened.Conn, opened.Capabilities
+		if facts.Capabilities, err = d.whole(ctx); err != nil {
+			return err
+		}
 		if facts.Capabilities.Has("ID") {
 			facts.ID, err = d.id(ctx, "NIL")
 		}
@@ -70,10 +74,11 @@ func (u *Upstream) learnIMAP(ctx context.Context) (IMAPFacts, error) {
 // imapDialogue speaks IMAP up to the login.
 type imapDialogue struct {
 	*session
-	left  int // bytes that the server may still send
-	tag   int
-	caps  Capabilities
-	known bool // caps were said on the connection as it is now
+	left    int // bytes that the server may still send
+	tag     int
+	caps    Capabilities
+	known   bool // caps were said on the connection as it is now
+	greeted bool // and it was the greeting that said them
 }
 
 func (d *imapDialogue) open(ctx context.Context, c Client) (*IMAPConn, error) {
@@ -98,17 +103,26 @@ func (d *imapDialogue) open(ctx context.Context, c Client) (*IMAPConn, error) {
 	return &IMAPConn{Conn: d.conn, Greeting: greeting, Capabilities: d.caps, Buffered: d.buffered()}, nil
 }
 
-// compare brings what is known of the server up to date. Where nothing is new,
-// thousands of sessions share one list.
-func (d *imapDialogue) compare(known *IMAPFacts) {
-	switch forward := d.e.cfg.ForwardClient; {
-	case slices.Equal(known.Capabilities.atoms, d.caps.atoms):
-		d.caps = known.Capabilities
-	case forward == config.ForwardNone || forward == "":
-		known.Capabilities = d.caps
-	default:
-		// What a server shows to a client that it knows is for that client only.
+// compare brings what is known of the server up to date, and reports whether more
+// must be asked for that. Where nothing is new, thousands of sessions share one list.
+func (d *imapDialogue) compare(known *IMAPFacts) (stale bool) {
+	list, other := &known.Capabilities, &known.Greeting
+	if d.greeted {
+		list, other = other, list
 	}
+	same := slices.Equal(list.atoms, other.atoms)
+	switch forward := d.e.cfg.ForwardClient; {
+	case slices.Equal(list.atoms, d.caps.atoms):
+		d.caps = *list
+	case forward != config.ForwardNone && forward != "":
+		// What a server shows to a client that it knows is for that client only.
+	case same:
+		*list, *other = d.caps, d.caps
+	default: // the other list will have changed too, but how?
+		*list = d.caps
+		return true
+	}
+	return false
 }
 
 // greeting takes OK and nothing else. PREAUTH (RFC 9051, 7.1.4) would make the
@@ -130,6 +144,7 @@ func (d *imapDialogue) greeting(ctx context.Context) ([]byte, error) {
 	case r.word != "OK":
 		return nil, d.u.fail(d.e, ClassProtocol, fmt.Errorf("%w: %.40q is no greeting", ErrReply, r.line))
 	}
+	d.greeted = d.known
 	return r.line, nil
 }
 
@@ -151,7 +166,7 @@ func (d *imapDialogue) startTLS(ctx context.Context) error {
 		return d.u.fail(d.e, ClassTLS, errInjection)
 	}
 	// What was said in the clear is forgotten (RFC 9051, 6.2.1).
-	d.caps, d.known = Capabilities{}, false
+	d.caps, d.known, d.greeted = Capabilities{}, false, false
 	return d.handshake(ctx)
 }
 
@@ -168,6 +183,21 @@ func (d *imapDialogue) capability(ctx context.Context) error {
 		return d.u.fail(d.e, ClassProtocol, fmt.Errorf("%w: CAPABILITY was answered with %.40q", ErrReply, r.line))
 	}
 	return nil
+}
+
+// whole returns the answer to CAPABILITY, which may list more than the greeting. A
+// server that gives none has told all that it tells.
+func (d *imapDialogue) whole(ctx context.Context) (Capabilities, error) {
+	if d.greeted {
+		r, err := d.command(ctx, "CAPABILITY", "", nil)
+		if err != nil {
+			return Capabilities{}, err
+		}
+		if r.word != "OK" {
+			d.u.log.Warn("the server refused CAPABILITY", "address", d.e.cfg.Address)
+		}
+	}
+	return d.caps, nil
 }
 
 // forward tells the server who the client is, in the way of Dovecot's

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -120,21 +121,21 @@ func TestIMAPFacts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ script, caps, id string }{
 		"ID": {
-			"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID NIL\nS: * ID (\"name\" \"Dovecot\")\nS: hg1 OK done\nC: hg LOGOUT\n-- eof",
+			"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS: * ID (\"name\" \"Dovecot\")\nS: hg2 OK done\nC: hg LOGOUT\n-- eof",
 			"IMAP4rev1 ID", `("name" "Dovecot")`,
 		},
 		"ID with literals": {
-			"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID NIL\nS= \"* ID (\\\"name\\\" {3}\\r\\n{5} {2}\\r\\n\\r\\n)\\r\\n\"\nS: hg1 OK done\nC: hg LOGOUT\n-- eof",
+			"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS= \"* ID (\\\"name\\\" {3}\\r\\n{5} {2}\\r\\n\\r\\n)\\r\\n\"\nS: hg2 OK done\nC: hg LOGOUT\n-- eof",
 			"IMAP4rev1 ID", "(\"name\" {3}\r\n{5} {2}\r\n\r\n)",
 		},
 		"a literal that looks like a literal": {
-			"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID NIL\nS= \"* ID {3}\\r\\n{9}\\r\\n\"\nS: hg1 OK done\nC: hg LOGOUT\n-- eof",
+			"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS= \"* ID {3}\\r\\n{9}\\r\\n\"\nS: hg2 OK done\nC: hg LOGOUT\n-- eof",
 			"IMAP4rev1 ID", "{3}\r\n{9}",
 		},
-		"NIL":         {"S: * OK [CAPABILITY IMAP4rev1 ID] hi {5}\nC: hg1 ID NIL\nS: * ID NIL\nS: hg1 OK {7}\nC: hg LOGOUT\n-- eof", "IMAP4rev1 ID", "NIL"},
-		"ID refused":  {"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID NIL\nS: hg1 BAD what\nC: hg LOGOUT\n-- eof", "IMAP4rev1 ID", ""},
-		"no ID":       {"S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: hg LOGOUT\n-- eof", "IMAP4rev1 IDLE", ""},
-		"newer by ID": {"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID NIL\nS: hg1 OK [CAPABILITY IMAP4rev1 ID X]\nC: hg LOGOUT\n-- eof", "IMAP4rev1 ID", ""},
+		"NIL":         {"S: * OK [CAPABILITY IMAP4rev1 ID] hi {5}\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS: * ID NIL\nS: hg2 OK {7}\nC: hg LOGOUT\n-- eof", "IMAP4rev1 ID", "NIL"},
+		"ID refused":  {"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS: hg2 BAD what\nC: hg LOGOUT\n-- eof", "IMAP4rev1 ID", ""},
+		"no ID":       {"S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg LOGOUT\n-- eof", "IMAP4rev1 IDLE", ""},
+		"newer by ID": {"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS: hg2 OK [CAPABILITY IMAP4rev1 ID X]\nC: hg LOGOUT\n-- eof", "IMAP4rev1 ID", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,10 +151,59 @@ func TestIMAPFacts(t *testing.T) {
 	}
 }
 
+// TestGreetingThatTellsLess checks that both of a server's lists are kept, and that
+// a new one in the greeting has the other asked for.
+func TestGreetingThatTellsLess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ script, greeting, caps string }{
+		"more on demand": {
+			"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\nC: hg1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 SORT AUTH=PLAIN\nS: hg1 OK\nC: hg LOGOUT\n-- eof",
+			"IMAP4rev1 AUTH=PLAIN", "IMAP4rev1 SORT AUTH=PLAIN",
+		},
+		"a bare greeting": {
+			"S: * OK hi\nC: hg1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 SORT\nS: hg1 OK\nC: hg LOGOUT\n-- eof",
+			"IMAP4rev1 SORT", "IMAP4rev1 SORT",
+		},
+		"refused": {
+			"S: * OK [CAPABILITY IMAP4rev1] hi\nC: hg1 CAPABILITY\nS: hg1 NO\nC: hg LOGOUT\n-- eof",
+			"IMAP4rev1", "IMAP4rev1",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			facts, err := newIMAP(t, plain(mailtest.Serve(t, nil, c.script))).IMAPFacts(t.Context())
+			if err != nil || facts.Greeting.String() != c.greeting || facts.Capabilities.String() != c.caps {
+				t.Errorf("the greeting tells %q, CAPABILITY %q, %v", facts.Greeting, facts.Capabilities, err)
+			}
+		})
+	}
+	t.Run("a new greeting", func(t *testing.T) {
+		t.Parallel()
+		const learn = "C: hg1 CAPABILITY\nS: * CAPABILITY "
+		const old, renewed = "S: * OK [CAPABILITY IMAP4rev1] hi\n", "S: * OK [CAPABILITY IMAP4rev1 ENABLE] hi\n"
+		u := newIMAP(t, plain(mailtest.Serve(t, nil,
+			old+learn+"IMAP4rev1 SORT\nS: hg1 OK\nC: hg LOGOUT\n-- eof", old+"-- eof", renewed+"-- eof",
+			renewed+learn+"IMAP4rev1 ENABLE MOVE\nS: hg1 OK\nC: hg LOGOUT\n-- eof")))
+		if err := u.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			dialIMAP(t, u, upstream.Client{})
+		}
+		mailtest.Eventually(t, 10*time.Second, func() error {
+			facts, err := u.IMAPFacts(t.Context())
+			if err == nil && (facts.Greeting.String() != "IMAP4rev1 ENABLE" || facts.Capabilities.String() != "IMAP4rev1 ENABLE MOVE") {
+				err = fmt.Errorf("the greeting tells %q, CAPABILITY %q", facts.Greeting, facts.Capabilities)
+			}
+			return err
+		})
+	})
+}
+
 func TestDialTeachesIMAPCapabilities(t *testing.T) {
 	t.Parallel()
 	addr := mailtest.Serve(t, nil,
-		"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID NIL\nS: * ID (\"name\" \"x\")\nS: hg1 OK\nC: hg LOGOUT\n-- eof",
+		"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS: * ID (\"name\" \"x\")\nS: hg2 OK\nC: hg LOGOUT\n-- eof",
 		"S: * OK [CAPABILITY IMAP4rev1 ID QRESYNC] hi\n-- eof")
 	u := newIMAP(t, plain(addr))
 	if err := u.Refresh(t.Context()); err != nil {
@@ -170,7 +220,7 @@ func TestDialTeachesIMAPCapabilities(t *testing.T) {
 func TestWhatAServerShowsToAKnownClientIsForThatClient(t *testing.T) {
 	t.Parallel()
 	e := plain(mailtest.Serve(t, nil,
-		"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID NIL\nS: * ID NIL\nS: hg1 OK\nC: hg LOGOUT\n-- eof",
+		"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg2 ID NIL\nS: * ID NIL\nS: hg2 OK\nC: hg LOGOUT\n-- eof",
 		"S: * OK [CAPABILITY IMAP4rev1 ID] hi\nC: hg1 ID ({any})\nS: hg1 OK [CAPABILITY IMAP4rev1 ID XTRUSTED] hi\n-- eof"))
 	e.ForwardClient = config.ForwardID
 	u := newIMAP(t, e)
@@ -189,7 +239,7 @@ func TestRefreshLearnsBothServices(t *testing.T) {
 	t.Parallel()
 	u := newUpstreamWith(t, config.Upstream{
 		Name: "main", SMTP: plain(mailtest.Serve(t, nil, offersDSN)),
-		IMAP: plain(mailtest.Serve(t, nil, "S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: hg LOGOUT\n-- eof")),
+		IMAP: plain(mailtest.Serve(t, nil, "S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg LOGOUT\n-- eof")),
 	}, upstream.Options{})
 	if err := u.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
@@ -208,7 +258,7 @@ func TestServicesThatNobodySpeaksAreLeftAlone(t *testing.T) {
 	nobody := plain("127.0.0.1:1")
 	for service, c := range map[string]config.Upstream{
 		"smtp": {Name: "main", SMTP: plain(mailtest.Serve(t, nil, offersDSN, "", offersDSN)), IMAP: nobody},
-		"imap": {Name: "main", SMTP: nobody, IMAP: plain(mailtest.Serve(t, nil, "S: * OK [CAPABILITY IMAP4rev1] hi\nC: hg LOGOUT\n-- eof", "", "S: * OK [CAPABILITY IMAP4rev1] hi\nC: hg LOGOUT\n-- eof"))},
+		"imap": {Name: "main", SMTP: nobody, IMAP: plain(mailtest.Serve(t, nil, "S: * OK [CAPABILITY IMAP4rev1] hi\nC: hg1 CAPABILITY\nS: hg1 OK\nC: hg LOGOUT\n-- eof", "", "S: * OK [CAPABILITY IMAP4rev1] hi\nC: hg LOGOUT\n-- eof"))},
 	} {
 		u := newUpstreamWith(t, c, upstream.Options{Services: []string{service}})
 		if err := u.Refresh(t.Context()); err != nil {
