@@ -16,11 +16,16 @@ import (
 const (
 	// describeAtOnce is how many messages one command asks flags, dates and sizes of.
 	describeAtOnce = 200
+	// ledgerTimeout is how long a ledger may take to open: until the index has read what a crash left, and the
+	// database is there.
+	ledgerTimeout = 2 * time.Minute
 	// maxLosses is how often a connection may end at the same message before that message is given up.
 	maxLosses = 3
 	// arrivals is how many messages may come between two commands; a server that tells of more than it has lies.
 	arrivals = 100_000
 )
+
+var errLedger = fmt.Errorf("the index of the journal was not ready within %v: is the database there?", ledgerTimeout)
 
 // box is one mailbox of a run.
 type box struct {
@@ -114,7 +119,7 @@ func (w *run) open(ctx context.Context, b *box, enrol bool) (found uidset.Set, e
 		if !enrol {
 			next = 0
 		}
-		if b.ledger, err = w.r.opts.Journal.OpenMailbox(ctx, key, next); err != nil {
+		if b.ledger, err = w.ledger(ctx, key, next); err != nil {
 			b.ledger = nil
 			return found, fmt.Errorf("open the ledger of %s: %w", b.name, err)
 		}
@@ -127,6 +132,17 @@ func (w *run) open(ctx context.Context, b *box, enrol bool) (found uidset.Set, e
 	w.settle(b, journal.UIDGone, "", b.ledger.Missing(b.missing.Sub(found)))
 	b.missing = b.wanted(found)
 	return found, nil
+}
+
+// ledger opens a ledger, and does not wait for ever.
+func (w *run) ledger(ctx context.Context, key journal.MailboxKey, next uint32) (*journal.Mailbox, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, ledgerTimeout, errLedger)
+	defer cancel()
+	m, err := w.r.opts.Journal.OpenMailbox(ctx, key, next)
+	if err != nil && errors.Is(context.Cause(ctx), errLedger) {
+		err = errLedger
+	}
+	return m, err
 }
 
 // passing marks refusals that may pass by themselves, so that retry tries again.

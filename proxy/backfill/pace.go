@@ -13,8 +13,9 @@ const (
 	// maxIdle is the longest pause during which the connection stays open; servers end idle ones after a
 	// while (RFC 9051, 5.4), and a slot at the provider is not ours to block.
 	maxIdle = time.Minute
-	// budgetUnit is what budgets are counted in. With single bytes the limiter's clock would be too coarse.
-	budgetUnit = 1 << 10
+	// allowanceBytes is what a run takes of the day's budget at once. Budgets are counted in it, here as on users'
+	// own sessions (proxy/imapd), with which a run shares the budget of the account.
+	allowanceBytes = 4 << 20
 )
 
 // pauseError asks for a pause without the connection.
@@ -58,22 +59,24 @@ func (w *run) budget(ctx context.Context, bytes int64) error {
 	if perDay <= 0 || w.r.opts.Limiter == nil {
 		return nil
 	}
-	rate := limit.Rate{Count: int(max(1, perDay/budgetUnit)), Per: 24 * time.Hour}
-	n := min(int(1+bytes/budgetUnit), rate.Count)
-	for {
-		d, err := w.r.opts.Limiter.Allow(ctx, BudgetKey(w.up.Name(), w.account), rate, n)
-		if err != nil || d.Allowed {
-			return ctx.Err() // a limiter that cannot decide keeps nothing back
+	units := int(max(perDay/allowanceBytes, 1))
+	rate := limit.Rate{Count: units, Per: 24 * time.Hour, Burst: units}
+	for w.allowance <= 0 {
+		d, err := w.r.opts.Limiter.Allow(ctx, "imap-fetch:"+w.up.Name()+":"+w.account, rate, 1)
+		switch {
+		case err != nil: // a limiter that cannot decide keeps nothing back
+			return ctx.Err()
+		case d.Allowed:
+			w.allowance += allowanceBytes
+			continue
 		}
 		if err := w.pause(ctx, d.RetryAfter, "the bytes that may be fetched in a day are used up"); err != nil {
 			return err
 		}
 	}
+	w.allowance -= bytes
+	return ctx.Err()
 }
-
-// BudgetKey is the name under which the bytes that the gateway fetches for an account are counted, in KiB, so
-// that all who fetch share the budget of the day.
-func BudgetKey(upstreamName, account string) string { return "fetch:" + upstreamName + ":" + account }
 
 // room is how many messages and bytes one command may ask for: at most what a second's rate allows.
 func (w *run) room() (messages int, bytes int64) {

@@ -41,13 +41,14 @@ type run struct {
 	rule config.CaptureRule
 	side *side // nil while there is none
 
-	met      bool      // there was a connection once, so trouble is likely to pass
-	left     int       // messages that may still be fetched; -1 means all
-	due      time.Time // when the rate allows the next command
-	progress time.Time // when a message last came to an end
-	told     time.Time // when progress was last reported
-	at       string    // mailbox
-	refusal  string    // what the server said when it refused the last FETCH
+	met       bool      // there was a connection once, so trouble is likely to pass
+	left      int       // messages that may still be fetched; -1 means all
+	allowance int64     // bytes taken from the day's budget and not fetched yet
+	due       time.Time // when the rate allows the next command
+	progress  time.Time // when a message last came to an end
+	told      time.Time // when progress was last reported
+	at        string    // mailbox
+	refusal   string    // what the server said when it refused the last FETCH
 }
 
 func newRun(r *Runner, req *Request, account string, report func(Event)) *run {
