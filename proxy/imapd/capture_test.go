@@ -268,3 +268,40 @@ func TestAnswersOfAHalfClosedClient(t *testing.T) {
 	}
 	w.wantCaptured(map[uint32][]byte{1: m})
 }
+
+// What a client read in part and left at once is fetched when the mailbox is selected again, by whomever; what
+// was expunged meanwhile is known to be gone.
+func TestOwedMessagesAreFetchedLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, seen)
+	want := map[uint32][]byte{}
+	for n := range 8 {
+		m := mail(n, 3000)
+		w.deliver(m)
+		if n != 3 {
+			want[uint32(n+1)] = m
+		}
+	}
+	c := w.dial().login()
+	c.ok("SELECT INBOX")
+	w.ledgerLoaded(1)
+	c.write("a FETCH 1:8 (UID BODY.PEEK[HEADER])\r\nb LOGOUT\r\n")
+	c.until("b OK")
+	w.eventually("the mailbox is owed", func() bool { return w.metric("heliograph_imap_owed_mailboxes") == 1 })
+	direct := dialIMAP(t, w.dovecot.IMAPAddr).login()
+	direct.ok("SELECT INBOX")
+	direct.ok("STORE 4 +FLAGS (\\Deleted)")
+	direct.ok("EXPUNGE")
+	c = w.dial().login()
+	c.ok("SELECT INBOX")
+	w.wantCaptured(want)
+	w.eventually("UID 4 is known to be gone", func() bool {
+		all, err := w.journal.Mailboxes(t.Context(), journal.MailboxFilter{})
+		must(t, err)
+		gone := all[0].Sets[journal.UIDGone]
+		return len(all) == 1 && gone.Contains(4)
+	})
+	if lines := c.ok("NOOP"); len(lines) != 1 {
+		t.Errorf("the client saw %q", lines)
+	}
+}

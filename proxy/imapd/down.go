@@ -195,7 +195,7 @@ var errOver = errors.New("the session is over")
 
 // mustWait says that no further command may be sent now.
 func (t *tap) mustWait() bool {
-	return !t.mid && (t.turn.phase != phaseNone || len(t.cmds) >= maxCommands)
+	return !t.mid && (t.turn.phase != phaseNone || len(t.cmds) >= maxCommands || t.cost >= maxCost || len(t.local) >= maxLocal)
 }
 
 // waitTurn waits until a command may be sent. It reports false when the session is over.
@@ -275,6 +275,8 @@ func (t *tap) clientLine(ev *scan.Event) (own string) {
 	}
 	cmd := &issued{tag: string(ev.Command.Tag), kind: kindOf(ev.Command.Verb)}
 	t.cmds = append(t.cmds, cmd)
+	t.cost += cmd.cost()
+	t.cost += cmd.cost()
 	switch cmd.kind {
 	case commandSelect, commandAppend, commandEnable:
 		cmd.args = append(cmd.args, ev.Command.Args...)
@@ -285,6 +287,15 @@ func (t *tap) clientLine(ev *scan.Event) (own string) {
 		t.appendLine(cmd, ev)
 	}
 	return ""
+}
+
+// cost is the most memory that the command takes, in bytes.
+func (c *issued) cost() int {
+	switch c.kind {
+	case commandSelect, commandAppend, commandEnable:
+		return len(c.tag) + maxArgs
+	}
+	return len(c.tag)
 }
 
 // more adds a further line to the arguments.

@@ -3,6 +3,7 @@ package imapd
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -52,18 +53,20 @@ type interjection struct {
 
 // op is one command of ours.
 type op struct {
-	kind   opKind
-	lo, hi uint32 // explore: sequence numbers
-	seq    uint32 // body
-	seen   uidset.Set
-	last   uint32
+	kind opKind
+	ask  uidset.Set // explore: sequence numbers; locate: UIDs
+	told uidset.Set // explore: UIDs; locate: sequence numbers
+	gone uidset.Set // explore: UIDs between those that were told
+	seq  uint32     // explore: the last that was told; body: the message's
+	uid  uint32     // explore: the last that was told
 }
 
 type opKind uint8
 
 const (
-	opNone opKind = iota
-	opExplore
+	opNone    opKind = iota
+	opExplore        // learn the UIDs of sequence numbers
+	opLocate         // learn the sequence numbers of UIDs
 	opBody
 )
 
@@ -243,40 +246,66 @@ func (t *tap) pick() bool {
 		return false
 	}
 	t.turn.op = op{}
-	if (t.turn.body != nil && len(b.orphans) == 0) || !t.explore(b, b.explore, b.touched) {
-		for t.turn.body == nil && !b.want.Empty() {
-			t.choose(b)
-		}
-		if t.turn.body == nil {
-			return false
-		}
-	}
-	if t.turn.op.kind == opExplore {
+	if (t.turn.body == nil || len(b.orphans) > 0) && t.explore(b, b.explore, b.touched) {
 		return true
+	}
+	for t.turn.body == nil && !b.want.Empty() {
+		t.choose(b)
+	}
+	if t.turn.body == nil {
+		return t.locate(b)
 	}
 	return t.renderBody(b) || t.pick()
 }
 
-// explore asks for UIDs of the sequence numbers in sets, the highest first.
+// explore asks for the UIDs of the sequence numbers in sets, the highest first.
 func (t *tap) explore(b *selected, sets ...uidset.Set) bool {
-	lo, hi := uint32(0), uint32(0)
+	var all uidset.Set
 	for _, s := range sets {
-		hi = max(hi, s.Max())
-		if first := s.Min(); first != 0 && (lo == 0 || first < lo) {
-			lo = first
-		}
+		all.AddSet(s)
 	}
 	if b.exists == 0 {
 		b.explore, b.touched = uidset.Set{}, uidset.Set{}
-	}
-	if hi == 0 || b.exists == 0 {
 		return false
 	}
-	hi = min(hi, b.exists)
-	lo = max(min(lo, hi), hi-min(hi-1, exploreWindow-1))
-	t.turn.op = op{kind: opExplore, lo: lo, hi: hi}
-	t.own("FETCH %d:%d (UID)", lo, hi)
+	all.Remove(b.exists+1, math.MaxUint32)
+	if all.Empty() {
+		b.explore.Remove(b.exists+1, math.MaxUint32)
+		b.touched.Remove(b.exists+1, math.MaxUint32)
+		return false
+	}
+	if t.uidOnly { // there are no sequence numbers (RFC 9586); only arrivals are explored
+		t.turn.op = op{kind: opExplore, ask: all}
+		t.own("UID FETCH %d:* (UID)", max(b.uidNext, 1))
+		return true
+	}
+	t.turn.op = op{kind: opExplore, ask: highest(all)}
+	t.own("FETCH %s (UID)", t.turn.op.ask)
 	return true
+}
+
+// locate asks for the sequence numbers of messages that are wanted. By SEARCH, because the answer to UID FETCH
+// may come with an EXPUNGE that the client does not expect (RFC 9051, 7.5.1).
+func (t *tap) locate(b *selected) bool {
+	if b.unplaced.Empty() {
+		return false
+	}
+	t.turn.op = op{kind: opLocate, ask: highest(b.unplaced)}
+	t.own("SEARCH UID %s", t.turn.op.ask)
+	return true
+}
+
+// highest returns what of a set fits one command, from the top.
+func highest(s uidset.Set) (top uidset.Set) {
+	ranges := s.Ranges()
+	left := uint32(exploreWindow)
+	for i := len(ranges) - 1; i >= 0 && left > 0 && len(ranges)-i <= exploreRanges; i-- {
+		r := ranges[i]
+		n := min(left, r.Last-r.First+1)
+		top.Add(r.Last-n+1, r.Last)
+		left -= n
+	}
+	return top
 }
 
 // own renders a command of ours.
@@ -291,8 +320,8 @@ func (t *tap) own(format string, args ...any) {
 func (t *tap) choose(b *selected) {
 	uid := b.want.Max()
 	b.want.Remove(uid, uid)
-	if _, ok := b.uids.Seq(uid); !ok {
-		t.srv.tap.lost("no_sequence_number")
+	if _, ok := b.uids.Seq(uid); !ok && !t.uidOnly {
+		b.unplaced.Add(uid, uid)
 		return
 	}
 	if b.claim(uid) {
@@ -304,8 +333,9 @@ func (t *tap) choose(b *selected) {
 func (t *tap) renderBody(b *selected) bool {
 	m := t.turn.body
 	seq, ok := b.uids.Seq(m.uid)
-	if !ok || m.box != b {
+	if !ok && !t.uidOnly || m.box != b {
 		t.dropBody()
+		b.unplaced.Add(m.uid, m.uid)
 		return false
 	}
 	m.part, m.copied, m.ok, m.none, m.whole = 0, 0, false, false, false
@@ -314,7 +344,11 @@ func (t *tap) renderBody(b *selected) bool {
 	if m.offset == 0 {
 		items = "UID RFC822.SIZE INTERNALDATE"
 	}
-	t.own("FETCH %d (%s BODY.PEEK[]<%d.%d>)", seq, items, m.offset, t.chunk())
+	verb, number := "FETCH", seq
+	if t.uidOnly {
+		verb, number = "UID FETCH", m.uid
+	}
+	t.own("%s %d (%s BODY.PEEK[]<%d.%d>)", verb, number, items, m.offset, t.chunk())
 	return true
 }
 

@@ -22,6 +22,7 @@ func (t *tap) linger(err error) bool {
 		return false
 	}
 	t.gone = true
+	t.lingering = time.AfterFunc(t.srv.timeouts.pass, func() { _ = t.up.conn.Close() }) // lest it never answers
 	t.hangUp()
 	return true
 }
@@ -33,6 +34,7 @@ func (t *tap) hangUp() {
 	}
 	t.closed = true
 	_ = t.conn.Close()
+	t.lingering.Stop()
 	t.lingering = time.AfterFunc(lingerTime, func() { _ = t.up.conn.Close() })
 }
 

@@ -26,6 +26,8 @@ type selected struct {
 	policy    config.CapturePolicy
 	want      uidset.Set       // UIDs to be fetched
 	busy      uidset.Set       // UIDs that are being captured
+	unplaced  uidset.Set       // UIDs to be fetched whose sequence numbers are not known
+	locating  uidset.Set       // those that the server was asked for
 	touched   uidset.Set       // sequence numbers that the client read in part and whose UID is not known
 	explore   uidset.Set       // sequence numbers that may be new and whose UID is not known
 	early     []*tee           // messages copied whole before the ledger was there
@@ -39,8 +41,12 @@ type selected struct {
 	sizes     map[uint32]int64 // bytes that came, by UID, where RFC822.SIZE says something else
 }
 
-// exploreWindow is how many UIDs are asked for at once.
-const exploreWindow = 500
+// exploreWindow is how many messages are asked for their numbers at once, in at most exploreRanges ranges. The
+// answer, and the command, stay below the length of a line that is looked at whole.
+const (
+	exploreWindow = 500
+	exploreRanges = 200
+)
 
 // newBox is the mailbox of a SELECT.
 func (t *tap) newBox(args []byte) *selected {
@@ -128,6 +134,9 @@ func (t *tap) key(name string, validity uint32) journal.MailboxKey {
 func (t *tap) leaveBox() {
 	b := t.box
 	t.box = nil
+	if m := t.turn.body; m != nil {
+		m.box.want.Add(m.uid, m.uid)
+	}
 	t.dropBody()
 	if b == nil || !b.keep {
 		return
@@ -135,6 +144,7 @@ func (t *tap) leaveBox() {
 	b.lose(0) // whose UID is not known now never gets one
 	t.takeNamed(b)
 	if b.ledger != nil {
+		b.want.AddSet(b.unplaced)
 		t.srv.owed.put(t.key(b.name, b.validity), b.want)
 	}
 }
@@ -210,7 +220,9 @@ func (b *selected) note() {
 }
 
 // idle says that nothing is to be fetched.
-func (b *selected) idle() bool { return b.want.Empty() && b.explore.Empty() && b.touched.Empty() }
+func (b *selected) idle() bool {
+	return b.want.Empty() && b.explore.Empty() && b.touched.Empty() && b.unplaced.Empty()
+}
 
 // expunge handles EXPUNGE (RFC 9051, 7.5.1).
 func (b *selected) expunge(seq uint32) {
@@ -300,8 +312,9 @@ func without(s uidset.Set, seq uint32) uidset.Set {
 
 // goneUID notes that a message is not in the mailbox any more.
 func (b *selected) goneUID(uid uint32) {
-	wanted := b.want.Contains(uid)
+	wanted := b.want.Contains(uid) || b.unplaced.Contains(uid)
 	b.want.Remove(uid, uid)
+	b.unplaced.Remove(uid, uid)
 	if b.ledger != nil && !b.ledger.Final(uid) && (wanted || uid >= b.floor()) {
 		b.ledger.Settle(journal.UIDGone, goneReason, uidset.Of(uid))
 	}
@@ -319,7 +332,7 @@ func (b *selected) vanished(rest []byte) {
 		return
 	}
 	if earlier { // they were gone before, and had no sequence number
-		b.want = b.want.Sub(set)
+		b.want, b.unplaced = b.want.Sub(set), b.unplaced.Sub(set)
 		return
 	}
 	if set.Len() > maxVanished {
@@ -358,6 +371,25 @@ func (b *selected) lose(fewer uint32) {
 	}
 }
 
+// settleGone notes that messages are not in the mailbox any more.
+func (b *selected) settleGone(set uidset.Set) {
+	if gone := b.ledger.Missing(set); !gone.Empty() {
+		b.ledger.Settle(journal.UIDGone, goneReason, gone)
+	}
+}
+
+// arrivedUIDs takes new messages of a session without sequence numbers.
+func (b *selected) arrivedUIDs(set uidset.Set) {
+	if set.Empty() {
+		return
+	}
+	b.uidNext = max(b.uidNext, set.Max()+1)
+	if floor := b.floor(); floor > 1 {
+		set.Remove(1, floor-1)
+	}
+	b.want.AddSet(b.ledger.Missing(set))
+}
+
 // learn notes the UID of a message, and whether it is wanted.
 func (b *selected) learn(seq, uid uint32) {
 	if seq == 0 || uid == 0 {
@@ -366,6 +398,11 @@ func (b *selected) learn(seq, uid uint32) {
 	b.uids.Learn(seq, uid)
 	if b.ledger == nil {
 		return
+	}
+	b.locating.Remove(uid, uid)
+	if b.unplaced.Contains(uid) {
+		b.unplaced.Remove(uid, uid)
+		b.want.Add(uid, uid)
 	}
 	b.identify(seq, uid)
 	if !b.explore.Empty() && b.explore.Contains(seq) {
@@ -393,7 +430,7 @@ func (b *selected) touch(seq, uid uint32) {
 		b.touched.Add(seq, seq)
 		return
 	}
-	if b.want.Contains(uid) || b.ledger != nil && (b.ledger.Final(uid) || !b.wants(uid)) {
+	if b.want.Contains(uid) || b.unplaced.Contains(uid) || b.busy.Contains(uid) || b.ledger != nil && (b.ledger.Final(uid) || !b.wants(uid)) {
 		return
 	}
 	b.note()

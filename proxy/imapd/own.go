@@ -20,9 +20,9 @@ func (t *tap) isOwn(ev *scan.Event) bool {
 	}
 	switch op := &t.turn.op; op.kind {
 	case opExplore:
-		return ev.Last && f.UID != 0 && !f.Touched && op.lo <= f.Seq && f.Seq <= op.hi
+		return ev.Last && f.UID != 0 && !f.Touched && (t.uidOnly || op.ask.Contains(f.Seq))
 	case opBody:
-		return f.Seq == op.seq && (f.Section == scan.SectionPartial || f.Section == scan.SectionWhole) && t.turn.body != nil
+		return (f.Seq == op.seq || t.uidOnly && t.turn.body != nil && f.UID == t.turn.body.uid) && (f.Section == scan.SectionPartial || f.Section == scan.SectionWhole) && t.turn.body != nil
 	}
 	return false
 }
@@ -39,13 +39,42 @@ func (t *tap) ownFetch(ev *scan.Event) (action, []byte) {
 	}
 	t.in = false
 	if t.turn.op.kind == opExplore {
-		t.turn.op.seen.Add(f.UID, f.UID)
+		t.turn.op.tell(f.Seq, f.UID)
 		t.box.learn(f.Seq, f.UID)
 	}
-	if f.HasFlags {
-		return replace, fmt.Appendf(nil, "* %d FETCH (%s)\r\n", f.Seq, f.Kept())
+	switch {
+	case !f.HasFlags:
+		return swallow, nil
+	case t.uidOnly:
+		return replace, fmt.Appendf(nil, "* %d UIDFETCH (%s)\r\n", f.UID, f.Kept())
 	}
-	return swallow, nil
+	return replace, fmt.Appendf(nil, "* %d FETCH (%s)\r\n", f.Seq, f.Kept())
+}
+
+// tell notes the UID of a sequence number. What lies between the UIDs of two that follow each other is gone.
+func (o *op) tell(seq, uid uint32) {
+	before := uint32(0) // the UID of the message before, where that was told
+	if seq == o.seq+1 {
+		before = o.uid
+	}
+	if (seq == 1 || before != 0) && uid > before+1 {
+		o.gone.Add(before+1, uid-1)
+	}
+	o.seq, o.uid = seq, uid
+	o.told.Add(uid, uid)
+}
+
+// ownSearch takes the answer to our question for sequence numbers (RFC 9051, 7.3.3; the form of RFC 3501).
+func (t *tap) ownSearch(r *scan.Response) bool {
+	if t.turn.phase != phaseOurs || t.turn.op.kind != opLocate {
+		return false
+	}
+	for _, word := range bytes.Fields(r.Rest) {
+		if n := number(word); n != 0 && n <= t.box.exists {
+			t.turn.op.told.Add(n, n)
+		}
+	}
+	return true
 }
 
 // ownBody takes a line of a message that we fetch: what follows it is the next part of the body.
@@ -116,9 +145,12 @@ func (t *tap) answered(r *scan.Response) {
 		t.back()
 		return
 	}
-	if t.turn.op.kind == opExplore {
+	switch {
+	case t.turn.op.kind == opExplore:
 		t.explored(ok)
-	} else if t.turn.body != nil {
+	case t.turn.op.kind == opLocate:
+		t.located(ok)
+	case t.turn.body != nil:
 		t.gotPart(ok, r)
 	}
 	if t.waiting && !t.gone {
@@ -128,28 +160,46 @@ func (t *tap) answered(r *scan.Response) {
 	t.next()
 }
 
-// explored settles what lies between the UIDs that we were told.
+// explored settles what is known to be gone.
 func (t *tap) explored(ok bool) {
 	b, op := t.box, &t.turn.op
-	b.explore.Remove(op.lo, op.hi)
-	b.touched.Remove(op.lo, op.hi)
-	if !ok || op.seen.Len() != uint64(op.hi-op.lo)+1 {
+	b.explore, b.touched = b.explore.Sub(op.ask), b.touched.Sub(op.ask)
+	if t.uidOnly {
+		b.arrivedUIDs(op.told)
 		return
 	}
-	var gone uidset.Set
-	first, last := op.seen.Min(), op.seen.Max()
-	if op.hi == b.exists && b.uidNext > last+1 {
-		last = b.uidNext - 1
-	}
-	floor := b.floor()
-	if last < floor {
+	if !ok {
 		return
 	}
-	gone.Add(max(first, floor), last)
-	gone = b.ledger.Missing(gone.Sub(op.seen))
-	if !gone.Empty() {
-		b.ledger.Settle(journal.UIDGone, goneReason, gone)
+	if op.seq == b.exists && op.uid != 0 && b.uidNext > op.uid+1 {
+		op.gone.Add(op.uid+1, b.uidNext-1)
 	}
+	if floor := b.floor(); floor > 1 {
+		op.gone.Remove(1, floor-1)
+	}
+	if b.touched.Empty() { // what was located is known now, or was not found
+		op.gone.AddSet(b.locating)
+		b.unplaced = b.unplaced.Sub(b.locating)
+		b.locating = uidset.Set{}
+	}
+	b.settleGone(op.gone)
+}
+
+// located sees to it that the messages whose sequence numbers were found are known.
+func (t *tap) located(ok bool) {
+	b, op := t.box, &t.turn.op
+	if !ok {
+		b.unplaced = b.unplaced.Sub(op.ask)
+		t.srv.tap.lost("not_found")
+		return
+	}
+	if op.told.Empty() {
+		b.unplaced = b.unplaced.Sub(op.ask)
+		b.settleGone(op.ask)
+		return
+	}
+	b.locating = op.ask
+	b.touched.AddSet(op.told)
 }
 
 // gotPart judges a chunk. A message ends with the first chunk that is not full: what RFC822.SIZE

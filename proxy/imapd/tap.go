@@ -25,6 +25,10 @@ const (
 	maxHeld = 8 << 10
 	// maxCommands bounds pipelined commands without an answer.
 	maxCommands = 2000
+	// maxCost bounds what is kept of them, in bytes: tags may be long, and so may names of mailboxes.
+	maxCost = 1 << 20
+	// maxLocal bounds our own replies that wait for the end of a response, in bytes.
+	maxLocal = 16 << 10
 	// parkAfter is how long nothing must come before a direction gives up its goroutine.
 	parkAfter = 2 * time.Second
 	// passTimeout ends a session whose peer takes nothing.
@@ -60,6 +64,7 @@ type tap struct {
 	stray      bool      // and it was answered already
 	waiting    bool      // the client's goroutine holds bytes back
 	cmds       []*issued // sent and not answered, oldest first
+	cost       int       // of cmds
 	local      []byte    // replies of our own that wait for the end of a response
 	lastClient time.Time // when the client last sent anything
 	leaving    bool      // the gateway is shutting down
@@ -73,6 +78,7 @@ type tap struct {
 	capturing bool
 	box       *selected // the selected mailbox; nil while there is none
 	uses      map[string]string
+	uidOnly   bool // the session has no sequence numbers (RFC 9586)
 	ledgers   []*journal.Mailbox
 	fetch     *scan.Fetch // the response that passes now; nil while the session is parked
 	in        bool        // a FETCH response passes, and fetch reads it

@@ -32,6 +32,7 @@ func (t *tap) takeServer(p []byte) error {
 	if len(t.local) > 0 && t.boundary() {
 		t.out = append(t.out, t.local)
 		t.local = nil
+		t.free.Broadcast()
 	}
 	if t.box != nil && len(t.box.named) > 0 {
 		t.takeNamed(t.box)
@@ -188,6 +189,7 @@ func (t *tap) tagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 		return swallow, nil
 	}
 	t.cmds = append(t.cmds[:i], t.cmds[i+1:]...)
+	t.cost -= cmd.cost()
 	if t.turn.phase != phaseNone { // our DONE or IDLE got an answer that ends the client's IDLE
 		t.turn.phase = phaseNone
 	}
@@ -251,6 +253,12 @@ func (t *tap) untagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 		return t.hide(ev, r)
 	case r.Is("LIST"), r.Is("XLIST"):
 		t.listed(r)
+	case r.Is("ENABLED"):
+		t.uidOnly = t.uidOnly || bytes.Contains(bytes.ToUpper(r.Rest), []byte("UIDONLY"))
+	case r.Is("SEARCH"):
+		if t.ownSearch(r) {
+			return swallow, nil
+		}
 	case box == nil:
 	case r.Is("EXISTS"):
 		box.setExists(r.Number)
