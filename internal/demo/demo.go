@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"heliograph/config"
@@ -58,6 +59,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	o.Out = &shared{w: o.Out}
 	log := gateway.NewLogger(config.Log{Level: o.LogLevel, Format: "text"}, o.Out)
 
 	provider, err := sandbox.Start(ctx, sandbox.Options{Domain: Domain, Users: users, Logger: slog.New(slog.DiscardHandler)})
@@ -93,6 +95,19 @@ func Run(ctx context.Context, o Options) (err error) {
 		return nil
 	}
 	return err
+}
+
+// shared lets the demo and the gateway's log write to one place.
+type shared struct {
+	mu sync.Mutex // guards w
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
 }
 
 // free returns the preferred address if it is free, else a free port of the same host.
