@@ -206,7 +206,9 @@ func (c *sideFlags) ask(ctx context.Context, path string, req *backfill.Request)
 	if c.JSON {
 		meter = nil
 	}
+	done := 0
 	result, err := gateway.Control(ctx, cfg.DataDir, path, req, func(e backfill.Event) {
+		done = e.Counts.Done()
 		if c.JSON {
 			_ = printJSON(e) // the last print tells
 			return
@@ -215,7 +217,7 @@ func (c *sideFlags) ask(ctx context.Context, path string, req *backfill.Request)
 	})
 	meter.end()
 	if errors.Is(err, context.Canceled) {
-		err = errors.New("stopped; the same command goes on where this one ended")
+		err = fmt.Errorf("stopped after %s messages; the same command goes on where this one ended", thousands(done))
 	}
 	return result, err
 }

@@ -105,7 +105,9 @@ func (m *meter) event(e backfill.Event) {
 	}
 	switch e.Kind {
 	case backfill.EventPlan:
-		m.say(fmt.Sprintf("%s messages to fetch", thousands(e.Total)))
+		if e.Total > 0 {
+			m.say(fmt.Sprintf("%s messages to fetch", thousands(e.Total)))
+		}
 		m.samples = m.samples[len(m.samples)-1:]
 	case backfill.EventNote:
 		m.say(oneLine(e.Text))
