@@ -5,10 +5,13 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"heliograph/config"
+	"heliograph/internal/journal/journaltest"
 	"heliograph/internal/mailtest"
 	"heliograph/proxy/backfill"
 
@@ -278,4 +281,28 @@ func TestDailyBudget(t *testing.T) {
 	if !errors.Is(r.err, done) || r.Counts.Bytes < 3<<20 || r.Counts.Bytes > 5<<20 || !strings.Contains(last.Text, "in a day") || time.Until(last.Until) < time.Minute {
 		t.Errorf("the run ended with %v after %d bytes; last event %+v", r.err, r.Counts.Bytes, last)
 	}
+}
+
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	d := mailtest.Dovecot(t)
+	deliver(t, d, 1, 90)
+	disk := journaltest.NewDisk()
+	var full atomic.Bool
+	disk.Fail(func(op journaltest.Op) error {
+		if full.Load() && (op.Kind == journaltest.Write || op.Kind == journaltest.Create) {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	w := newWorldOn(t, disk, dovecotUpstream(d), nil)
+	w.backfill(backfill.Request{Limit: 10}).ok(t)
+	full.Store(true)
+	r := w.backfill(backfill.Request{})
+	if !errors.Is(r.err, syscall.ENOSPC) || r.Counts.Captured > 70 || r.Counts.Failed+r.Counts.Gone > 0 {
+		t.Errorf("with a full disk: %+v, %v", r.Counts, r.err)
+	}
+	full.Store(false)
+	mailtest.Eventually(t, 20*time.Second, func() error { return w.backfill(backfill.Request{}).err })
+	w.same("INBOX", holds(t, d, "INBOX"))
 }

@@ -17,6 +17,7 @@ import (
 
 	"heliograph/config"
 	"heliograph/internal/journal"
+	"heliograph/internal/journal/segment"
 	"heliograph/internal/limit"
 	"heliograph/internal/mailtest"
 	"heliograph/internal/queue"
@@ -47,6 +48,12 @@ type world struct {
 // newWorld makes a world with one upstream; change may make it and the options different.
 func newWorld(t *testing.T, up config.Upstream, change func(*backfill.Options)) *world {
 	t.Helper()
+	return newWorldOn(t, nil, up, change)
+}
+
+// newWorldOn is newWorld with a file layer for the journal.
+func newWorldOn(t *testing.T, fs segment.FS, up config.Upstream, change func(*backfill.Options)) *world {
+	t.Helper()
 	w := &world{t: t, capture: config.Capture{Policy: config.CaptureSeen, Folders: config.Folders{Exclude: []string{`\Drafts`, `\Junk`, `\Trash`}}}}
 	ctx := t.Context()
 	log := slog.New(slog.DiscardHandler)
@@ -57,7 +64,7 @@ func newWorld(t *testing.T, up config.Upstream, change func(*backfill.Options)) 
 	must(t, err)
 	q := queue.Open(db, queue.Options{})
 	w.journal, err = journal.Open(ctx, journal.Options{
-		Dir: t.TempDir() + "/journal", Store: db, Queue: q, Sync: config.SyncAlways, SegmentBytes: 16 << 20, Consumers: []string{"mirror"}, Logger: log,
+		Dir: t.TempDir() + "/journal", Store: db, Queue: q, Sync: config.SyncAlways, SegmentBytes: 16 << 20, Consumers: []string{"mirror"}, Logger: log, FS: fs,
 	})
 	must(t, err)
 	up.Name, up.Default = "main", true
