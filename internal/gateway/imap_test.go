@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +146,32 @@ func TestIMAPToCRM(t *testing.T) {
 	}
 	if box, err := boxes.Select(list[0].Mailbox, nil).Wait(); err != nil || box.NumMessages != 2 { // what Wang filed is Wang's
 		t.Errorf("the mailbox %s: %+v, %v", list[0].Mailbox, box, err)
+	}
+}
+
+// TestShortIMAPSession has a program that fetches a message, by UID or by sequence number, and is gone at once.
+func TestShortIMAPSession(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"UID", "MAILINDEX"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			d := mailtest.Dovecot(t)
+			g := start(t, mailboxesAt(d)+imapListeners)
+			_, port, err := net.SplitHostPort(g.Addr(1).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n, user := range d.Users {
+				body := simple("c@elsewhere.example", user.Name, "for "+user.Name, fmt.Sprintf("%d@elsewhere.example", n))
+				put(t, d, user, body)
+				got, err := exec.CommandContext(t.Context(), "curl", "-sS", "--cacert", g.certs.CAFile, "--user", user.Name+":"+user.Password,
+					"imaps://localhost:"+port+"/INBOX;"+by+"=1", "--resolve", "localhost:"+port+":127.0.0.1").Output()
+				if err != nil || !bytes.Equal(got, body) {
+					t.Fatalf("curl got %q, %v", got, err)
+				}
+			}
+			g.entries(journal.StateConfirmed, len(d.Users))
+		})
 	}
 }
 

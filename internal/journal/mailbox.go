@@ -43,12 +43,14 @@ func (k MailboxKey) clean() MailboxKey {
 // UIDState says why a UID needs no further look.
 type UIDState string
 
-// The final states of a UID. Captured takes precedence over all others, whatever the order.
+// The states of a UID. All but pending are final. Captured takes precedence over all others, whatever the order.
 const (
 	UIDCaptured UIDState = "captured" // its message is in the journal
 	UIDExcluded UIDState = "excluded" // it is not to be captured: a draft, or by policy
 	UIDGone     UIDState = "gone"     // expunged before it was captured
 	UIDFailed   UIDState = "failed"   // given up
+	// UIDPending is not final: the message is to be captured, and nothing but this tells so after a crash.
+	UIDPending UIDState = "pending"
 )
 
 // Mailbox is one session's hold on the ledger of a mailbox, which all sessions of the process share. It may be used
@@ -154,7 +156,7 @@ func (m *mailbox) captured(uid uint32) {
 	}
 }
 
-// Settle notes that no entry will come for the UIDs of set. Reason is a few words for the ledger. It is written in
+// Settle notes that no entry will come for the UIDs of set, or that they are pending. Reason is a few words for the ledger. It is written in
 // the background; what a crash loses of it is looked at again.
 func (m *Mailbox) Settle(state UIDState, reason string, set uidset.Set) {
 	if state == UIDCaptured {
@@ -187,7 +189,7 @@ func (m *Mailbox) change(c uidChange) {
 	here := c
 	here.label.reason = ""
 	m.sets.apply(here)
-	if !c.undo {
+	if !c.undo && c.label.state != UIDPending {
 		for uid := range m.claims {
 			if c.set.Contains(uid) {
 				delete(m.claims, uid)
@@ -208,6 +210,18 @@ func (m *Mailbox) Missing(within uidset.Set) uidset.Set {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.sets.missing(within)
+}
+
+// Pending returns the UIDs that are known to be pending.
+func (m *Mailbox) Pending() (pending uidset.Set) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range m.sets {
+		if l.state == UIDPending {
+			pending.AddSet(l.Set)
+		}
+	}
+	return pending
 }
 
 // Close ends the session's hold and its claims. It may be called more than once.

@@ -76,9 +76,10 @@ func subtract(s *uidset.Set, other uidset.Set) {
 	}
 }
 
+// contain reports whether uid is in a final state.
 func (s uidSets) contain(uid uint32) bool {
 	for i := range s {
-		if s[i].Contains(uid) {
+		if s[i].state != UIDPending && s[i].Contains(uid) {
 			return true
 		}
 	}
@@ -94,10 +95,13 @@ func (s uidSets) has(state UIDState, uid uint32) bool {
 	return false
 }
 
+// missing returns what of within is in no final state.
 func (s uidSets) missing(within uidset.Set) uidset.Set {
 	within = within.Clone()
 	for i := range s {
-		within = within.Sub(s[i].Set)
+		if s[i].state != UIDPending {
+			within = within.Sub(s[i].Set)
+		}
 	}
 	return within
 }

@@ -114,14 +114,35 @@ func (t *tap) store(list *[]copied) {
 		}
 		switch {
 		case !c.end:
-		case ok:
-			t.seal(c.tee)
-		default:
+		case !ok:
 			t.letGo(c.tee)
+		case t.mayseal(c.tee):
+			t.seal(c.tee)
 		}
 	}
 	clear(*list)
 	*list = (*list)[:0]
+}
+
+// mayseal says whether a copy that is whole is to be sealed now. One whose mailbox's ledger is not loaded yet waits
+// for that; one that is not needed is let go.
+func (t *tap) mayseal(c *tee) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := c.box
+	switch {
+	case b == nil || c.claimed || c.env.UID == 0:
+		return true
+	case b.ledger == nil && b.keep:
+		b.early = append(b.early, c)
+		return false
+	case b.ledger == nil || !b.wants(c.env.UID) || !b.claim(c.env.UID):
+		c.close()
+		return false
+	}
+	b.want.Remove(c.env.UID, c.env.UID)
+	c.claimed = true
+	return true
 }
 
 // seal makes a whole copy durable, without keeping anybody waiting.
@@ -168,12 +189,10 @@ func (t *tap) letGo(c *tee) {
 	defer t.mu.Unlock()
 	b := c.box
 	b.release(c.env.UID)
+	b.touch(0, c.env.UID)
 	if t.box != b {
-		t.srv.owed.put(t.key(b.name, b.validity), uidset.Of(c.env.UID))
 		return
 	}
-	b.note()
-	b.want.Add(c.env.UID, c.env.UID)
 	b.until = time.Now().Add(letGoPause)
 	t.kick()
 }
@@ -225,16 +244,8 @@ func (t *tap) fetched(ev *scan.Event) {
 
 // teed ends the copy of a message. One whose UID is not known waits for it.
 func (t *tap) teed(box *selected, c *tee, seq, uid uint32) {
-	switch {
-	case uid == 0 && seq != 0 && len(box.orphans) < maxOrphans:
+	if uid == 0 && seq != 0 && len(box.orphans) < maxOrphans {
 		box.adopt(seq, c)
-		return
-	case box.ledger == nil:
-		c.env.UID = uid
-		box.early = append(box.early, c)
-		return
-	case uid != 0 && !c.claimed && (!box.wants(uid) || !box.claim(uid)):
-		c.close() // it is here, or on its way
 		return
 	}
 	c.env.UID = uid
@@ -272,9 +283,11 @@ func (t *tap) teeFetch(box *selected, f *scan.Fetch) *tee {
 
 // dropCaptures gives up what passes when the session ends.
 func (t *tap) dropCaptures() {
+	if c := t.whole; c != nil && c.env.UID != 0 && c.box.ledger != nil && c.box.wants(c.env.UID) {
+		c.box.want.Add(c.env.UID, c.env.UID)
+	}
 	t.whole.close()
 	t.whole, t.tee = nil, nil
-	t.dropBody()
 	for _, cmd := range t.cmds {
 		if cmd.appends != nil {
 			cmd.appends.drop()

@@ -276,7 +276,6 @@ func (t *tap) clientLine(ev *scan.Event) (own string) {
 	cmd := &issued{tag: string(ev.Command.Tag), kind: kindOf(ev.Command.Verb)}
 	t.cmds = append(t.cmds, cmd)
 	t.cost += cmd.cost()
-	t.cost += cmd.cost()
 	switch cmd.kind {
 	case commandSelect, commandAppend, commandEnable:
 		cmd.args = append(cmd.args, ev.Command.Args...)

@@ -149,7 +149,7 @@ func (t *tap) begin() {
 // it may never come back to them.
 func (t *tap) identify() bool {
 	b := t.box
-	if b == nil || len(b.orphans) == 0 || b.ledger == nil || b.refused || t.turn.phase != phaseNone || len(t.cmds) > 0 || !t.explore(b, b.touched) {
+	if b == nil || len(b.orphans) == 0 || b.refused || t.turn.phase != phaseNone || len(t.cmds) > 0 || !t.explore(b, b.touched) {
 		return false
 	}
 	t.turn.phase = phaseOurs

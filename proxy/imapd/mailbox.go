@@ -88,29 +88,22 @@ func (t *tap) openLedger(b *selected) {
 			t.srv.tap.lost("ledger")
 			t.log.Warn("mailbox is not captured, its ledger could not be read", "mailbox", key.Mailbox, "err", err)
 		}
-		t.ledgerLoaded(b, key, ledger)
+		t.ledgerLoaded(b, ledger)
 	})
 }
 
 // ledgerLoaded goes on with a mailbox whose ledger was loaded, or with nil could not be.
-func (t *tap) ledgerLoaded(b *selected, key journal.MailboxKey, ledger *journal.Mailbox) {
+func (t *tap) ledgerLoaded(b *selected, ledger *journal.Mailbox) {
 	t.mu.Lock()
 	early := b.early
 	b.early, b.ledger, b.keep = nil, ledger, ledger != nil
 	if ledger != nil {
 		t.ledgers = append(t.ledgers, ledger)
-		if b.plan(t.srv.owed.take(key)); t.box != b { // the client has left it already
-			t.srv.owed.put(key, b.want)
-		}
+		b.plan()
 	}
 	var whole []copied
-	for _, c := range early {
-		if ledger != nil && b.wants(c.env.UID) && b.claim(c.env.UID) {
-			b.want.Remove(c.env.UID, c.env.UID)
-			whole = append(whole, copied{tee: c, end: true})
-		} else {
-			c.close()
-		}
+	for _, c := range early { // their claims are made when they are sealed
+		whole = append(whole, copied{tee: c, end: true})
 	}
 	t.kick()
 	t.mu.Unlock()
@@ -129,24 +122,17 @@ func (t *tap) key(name string, validity uint32) journal.MailboxKey {
 	return journal.MailboxKey{Upstream: t.target.Name(), Account: t.account, Mailbox: name, UIDValidity: validity}
 }
 
-// leaveBox ends the selection. What is still wanted is remembered until the mailbox is
-// selected again, by whichever session of the account.
+// leaveBox ends the selection. What is still wanted is found again when the mailbox is selected
+// next, by whichever session of the account: new mail because it is missing, older mail because it is pending.
 func (t *tap) leaveBox() {
 	b := t.box
 	t.box = nil
-	if m := t.turn.body; m != nil {
-		m.box.want.Add(m.uid, m.uid)
-	}
 	t.dropBody()
 	if b == nil || !b.keep {
 		return
 	}
 	b.lose(0) // whose UID is not known now never gets one
 	t.takeNamed(b)
-	if b.ledger != nil {
-		b.want.AddSet(b.unplaced)
-		t.srv.owed.put(t.key(b.name, b.validity), b.want)
-	}
 }
 
 // takeNamed sends the copies on that have waited for their UID.
@@ -176,12 +162,14 @@ func (b *selected) floor() uint32 {
 	return math.MaxUint32 // it is not known what is new
 }
 
-// plan finds what came while nobody looked, and takes over what is owed.
-func (b *selected) plan(owed uidset.Set) {
-	b.want.AddSet(owed)
+// plan finds what came while nobody looked, and what was left pending.
+func (b *selected) plan() {
 	floor := b.floor()
-	if !b.wants(1) { // what was touched before the ledger was there
-		b.want.Remove(1, floor-1)
+	if b.wants(1) {
+		b.remember(b.want)
+		b.want.AddSet(b.ledger.Pending())
+	} else {
+		b.want.Remove(1, floor-1) // what was touched before the ledger was there
 	}
 	b.want = b.ledger.Missing(b.want)
 	b.wantSince = time.Now()
@@ -271,19 +259,14 @@ func (b *selected) adopt(seq uint32, c *tee) {
 	b.orphans = append(b.orphans, orphan{seq, c})
 }
 
-// identify gives a waiting copy its UID. One that is not needed any more is let go.
+// identify gives a waiting copy its UID.
 func (b *selected) identify(seq, uid uint32) {
 	for i, o := range b.orphans {
 		if o.seq != seq {
 			continue
 		}
 		b.orphans = slices.Delete(b.orphans, i, i+1)
-		if !b.claim(uid) {
-			o.tee.close()
-			return
-		}
 		o.tee.env.UID = uid
-		b.want.Remove(uid, uid)
 		b.named = append(b.named, o.tee)
 		return
 	}
@@ -396,6 +379,7 @@ func (b *selected) learn(seq, uid uint32) {
 		return
 	}
 	b.uids.Learn(seq, uid)
+	b.identify(seq, uid)
 	if b.ledger == nil {
 		return
 	}
@@ -404,7 +388,6 @@ func (b *selected) learn(seq, uid uint32) {
 		b.unplaced.Remove(uid, uid)
 		b.want.Add(uid, uid)
 	}
-	b.identify(seq, uid)
 	if !b.explore.Empty() && b.explore.Contains(seq) {
 		b.explore.Remove(seq, seq)
 		if uid >= b.floor() && !b.ledger.Final(uid) {
@@ -435,6 +418,21 @@ func (b *selected) touch(seq, uid uint32) {
 	}
 	b.note()
 	b.want.Add(uid, uid)
+	if b.ledger != nil {
+		b.remember(uidset.Of(uid))
+	}
+}
+
+// remember notes older messages that the client has read in part. Nothing else tells that they are wanted.
+func (b *selected) remember(set uidset.Set) {
+	if floor := b.floor(); floor > 1 {
+		if set = set.Clone(); floor != math.MaxUint32 {
+			set.Remove(floor, math.MaxUint32)
+		}
+		if !set.Empty() {
+			b.ledger.Settle(journal.UIDPending, "", set)
+		}
+	}
 }
 
 // claim takes the capture of a message on. It reports false when that is done or under way, here or

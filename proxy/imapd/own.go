@@ -85,7 +85,7 @@ func (t *tap) ownBody(ev *scan.Event) {
 	}
 	if m.tee == nil {
 		m.tee = t.newTee(journal.KindFetch, wayInterject, m.box.name, m.box)
-		m.tee.env.UID = m.uid
+		m.tee.env.UID, m.tee.claimed = m.uid, true
 	}
 	m.whole = m.whole || f.Section == scan.SectionWhole // a server that knows no pieces
 	if !ev.Last {
@@ -164,11 +164,11 @@ func (t *tap) answered(r *scan.Response) {
 func (t *tap) explored(ok bool) {
 	b, op := t.box, &t.turn.op
 	b.explore, b.touched = b.explore.Sub(op.ask), b.touched.Sub(op.ask)
-	if t.uidOnly {
-		b.arrivedUIDs(op.told)
+	switch {
+	case b.ledger == nil || !ok:
 		return
-	}
-	if !ok {
+	case t.uidOnly:
+		b.arrivedUIDs(op.told)
 		return
 	}
 	if op.seq == b.exists && op.uid != 0 && b.uidNext > op.uid+1 {

@@ -71,7 +71,6 @@ type Server struct {
 	// What sessions share after their login.
 	tap     *tapMetrics
 	lot     *socket.Lot  // where they wait while nothing comes
-	owed    owed         // what they left behind
 	sealing atomic.Int64 // bytes of messages that wait for the disk
 }
 
@@ -97,7 +96,7 @@ func New(o Options) (*Server, error) {
 			pass: passTimeout,
 		},
 	}
-	s.tap = newTapMetrics(lot.Len, s.owed.len)
+	s.tap = newTapMetrics(lot.Len)
 	if err := s.tap.register(o.Registerer); err != nil {
 		lot.Close()
 		return nil, fmt.Errorf("register metric: %w", err)

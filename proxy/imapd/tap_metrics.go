@@ -10,10 +10,9 @@ type tapMetrics struct {
 	interjected prometheus.Counter
 	held        prometheus.Histogram
 	parked      prometheus.GaugeFunc
-	owed        prometheus.GaugeFunc
 }
 
-func newTapMetrics(parked, owed func() int) *tapMetrics {
+func newTapMetrics(parked func() int) *tapMetrics {
 	opts := func(name, help string) prometheus.Opts {
 		return prometheus.Opts{Namespace: "heliograph", Subsystem: "imap", Name: name, Help: help}
 	}
@@ -33,8 +32,6 @@ func newTapMetrics(parked, owed func() int) *tapMetrics {
 		}),
 		parked: prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("parked_connections", "Connections that wait without a goroutine.")),
 			func() float64 { return float64(parked()) }),
-		owed: prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("owed_mailboxes", "Mailboxes of which messages are still to be captured when they are selected again.")),
-			func() float64 { return float64(owed()) }),
 	}
 }
 
@@ -42,7 +39,7 @@ func (m *tapMetrics) register(r prometheus.Registerer) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.messages, m.bytes, m.losses, m.interjected, m.held, m.parked, m.owed} {
+	for _, c := range []prometheus.Collector{m.messages, m.bytes, m.losses, m.interjected, m.held, m.parked} {
 		if err := r.Register(c); err != nil {
 			return err
 		}
