@@ -306,7 +306,7 @@ func TestControlRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	}{
 		{http.MethodPost, "/backfill", "{", http.StatusBadRequest},
 		{http.MethodPost, "/backfill", `{"account":7}`, http.StatusBadRequest},
-		{http.MethodPost, "/backfill", `{"account":"` + strings.Repeat("a", 5<<20) + `"}`, http.StatusBadRequest},
+		{http.MethodPost, "/backfill", `{"account":"` + strings.Repeat("a", 4<<20) + `"}`, http.StatusBadRequest},
 		{http.MethodGet, "/backfill", "", http.StatusMethodNotAllowed},
 		{http.MethodPost, "/other", "{}", http.StatusNotFound},
 	} {
