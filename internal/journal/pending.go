@@ -74,9 +74,11 @@ func (j *Journal) Begin(env *Envelope) *Pending {
 
 // BeginTee is Begin for a message on its way to somebody who must not wait for the journal: Write never waits.
 // It returns an error that is ErrBehind when the disk does not keep up; then the caller lets go with Close. Seal waits as ever.
+// The Size of env is how large the message is expected to be; 0 is not known.
 func (j *Journal) BeginTee(env *Envelope) *Pending {
 	p := j.Begin(env)
 	p.writer.Tee()
+	p.writer.Expect(env.Size)
 	return p
 }
 

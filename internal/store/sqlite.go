@@ -116,6 +116,7 @@ func sqliteDSN(path string, readOnly bool) string {
 	}
 	if readOnly {
 		q.Add("_pragma", "query_only(ON)")
+		q.Add("_pragma", "cache_size(-512)") // KiB; the system's own cache serves all of them
 	}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }

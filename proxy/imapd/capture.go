@@ -21,7 +21,7 @@ const (
 const (
 	// maxSealing bounds the memory of messages that wait for the disk, in bytes. More are let go and
 	// fetched later.
-	maxSealing = 8 << 20
+	maxSealing = 4 << 20
 	// sealCost is the most that one of them holds: what is longer is on the disk already.
 	sealCost = 128 << 10
 	// sealTimeout bounds how long one of them waits.
@@ -89,13 +89,13 @@ type copied struct {
 	end  bool
 }
 
-// newTee begins the copy of a message.
-func (t *tap) newTee(kind journal.Kind, way, mailbox string, box *selected) *tee {
+// newTee begins the copy of a message that is size bytes long.
+func (t *tap) newTee(kind journal.Kind, way, mailbox string, box *selected, size int64) *tee {
 	c := &tee{way: way, box: box, done: make(chan struct{})}
 	c.env = journal.Envelope{
 		ID: journal.NewID(time.Now()), Kind: kind, Account: t.account, Upstream: t.target.Name(),
 		Listener: t.conn.Listener.Address, Session: t.conn.ID, ClientIP: t.conn.Client().Addr().String(),
-		Received: time.Now().UTC(), Mailbox: mailbox,
+		Received: time.Now().UTC(), Mailbox: mailbox, Size: size,
 	}
 	if box != nil {
 		c.env.UIDValidity = box.validity
@@ -217,7 +217,7 @@ func (t *tap) fetched(ev *scan.Event) {
 	}
 	if !ev.Last {
 		if f.Section == scan.SectionWhole && f.Literal && !f.Decoded && t.whole == nil && ev.Size <= maxMessage {
-			t.whole = t.teeFetch(box, f)
+			t.whole = t.teeFetch(box, f, ev.Size)
 			t.tee = t.whole
 		}
 		return
@@ -262,7 +262,7 @@ func (t *tap) exclude(box *selected, uid uint32, why string) {
 }
 
 // teeFetch begins the copy of a message that the client reads whole, unless it is here already.
-func (t *tap) teeFetch(box *selected, f *scan.Fetch) *tee {
+func (t *tap) teeFetch(box *selected, f *scan.Fetch, size int64) *tee {
 	if !box.keep || len(box.early) >= maxOrphans {
 		return nil
 	}
@@ -276,15 +276,15 @@ func (t *tap) teeFetch(box *selected, f *scan.Fetch) *tee {
 	if box.ledger != nil && uid != 0 && (!box.wants(uid) || !box.claim(uid)) {
 		return nil
 	}
-	c := t.newTee(journal.KindFetch, wayTee, box.name, box)
+	c := t.newTee(journal.KindFetch, wayTee, box.name, box, size)
 	c.env.UID, c.claimed = uid, box.ledger != nil && uid != 0
 	return c
 }
 
 // dropCaptures gives up what passes when the session ends.
 func (t *tap) dropCaptures() {
-	if c := t.whole; c != nil && c.env.UID != 0 && c.box.ledger != nil && c.box.wants(c.env.UID) {
-		c.box.want.Add(c.env.UID, c.env.UID)
+	if c := t.whole; c != nil && c.env.UID != 0 {
+		c.box.touch(0, c.env.UID) // the client has read a part of it
 	}
 	t.whole.close()
 	t.whole, t.tee = nil, nil
@@ -328,7 +328,7 @@ func (t *tap) appendLine(cmd *issued, ev *scan.Event) {
 	// A message in a literal8 may be stored in another form (RFC 3516, 4.4); it is fetched from the mailbox.
 	draft := bytes.Contains(bytes.ToUpper(fragment), []byte(`\DRAFT`))
 	if !ev.Binary && ev.Size <= maxMessage && !draft && t.policy.Folders.Takes(a.mailbox, t.specialUse(a.mailbox)) {
-		a.cur = t.newTee(journal.KindAppend, wayAppend, a.mailbox, nil)
+		a.cur = t.newTee(journal.KindAppend, wayAppend, a.mailbox, nil, ev.Size)
 	}
 	a.list = append(a.list, a.cur)
 }

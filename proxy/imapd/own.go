@@ -84,7 +84,7 @@ func (t *tap) ownBody(ev *scan.Event) {
 		return
 	}
 	if m.tee == nil {
-		m.tee = t.newTee(journal.KindFetch, wayInterject, m.box.name, m.box)
+		m.tee = t.newTee(journal.KindFetch, wayInterject, m.box.name, m.box, max(f.Size, ev.Size))
 		m.tee.env.UID, m.tee.claimed = m.uid, true
 	}
 	m.whole = m.whole || f.Section == scan.SectionWhole // a server that knows no pieces

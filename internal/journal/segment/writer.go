@@ -56,6 +56,13 @@ func (l *Log) Begin(id [16]byte) *Writer {
 // megabytes for all tees together; then Write returns ErrBehind. It is called before the first Write.
 func (w *Writer) Tee() { w.tee = true }
 
+// Expect says how large the body will be, so that its buffer need not grow. It may be wrong.
+func (w *Writer) Expect(size int64) {
+	if w.err == nil && size > 0 {
+		w.grow(int(min(size, chunkBytes)))
+	}
+}
+
 // Write adds p to the body; p may be reused afterwards. It waits for the disk only
 // when the log is behind by more than a group, and at most for Options.Timeout.
 // After an error all further calls return it.
