@@ -371,6 +371,14 @@ func TestProbeIMAP(t *testing.T) {
 			"dns ok, tcp ok, greeting ok, tls warning, capabilities warning, client address warning",
 		},
 		"no IMAP":     {config.TLSNone, "", "S: * OK [CAPABILITY X] hi\nC: hg LOGOUT\n-- eof", "dns ok, tcp ok, greeting ok, tls warning, capabilities warning"},
+		"a Dovecot that is not told": {
+			config.TLSNone, config.ForwardNone, "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] Dovecot (Debian) ready.\nC: hg LOGOUT\n-- eof",
+			"dns ok, tcp ok, greeting ok, tls warning, capabilities ok, client address warning",
+		},
+		"a Dovecot that is told": {
+			config.TLSNone, config.ForwardID, "S: * OK [CAPABILITY IMAP4rev1 ID] Dovecot ready.\nC: hg LOGOUT\n-- eof",
+			"dns ok, tcp ok, greeting ok, tls warning, capabilities ok, client address ok",
+		},
 		"no STARTTLS": {config.TLSStartTLS, "", "S: * OK [CAPABILITY IMAP4rev1] hi\n-- eof", "dns ok, tcp ok, tls failed"},
 		"bye":         {config.TLSNone, "", "S: * BYE go\n-- eof", "dns ok, tcp ok, greeting failed"},
 	} {
@@ -386,6 +394,21 @@ func TestProbeIMAP(t *testing.T) {
 				t.Errorf("findings %+v are not all of IMAP", findings)
 			}
 		})
+	}
+}
+
+// TestProbeLeavesProvidersAlone checks that nobody is told to configure a provider's Dovecot.
+func TestProbeLeavesProvidersAlone(t *testing.T) {
+	t.Parallel()
+	for provider, want := range map[string]bool{"exmail": false, "dovecot": true} {
+		u := newUpstreamWith(t, config.Upstream{
+			Name: "main", Provider: provider,
+			IMAP: plain(mailtest.Serve(t, nil, "", "S: * OK [CAPABILITY IMAP4rev1] Dovecot ready.\nC: hg LOGOUT\n-- eof")),
+		}, upstream.Options{Services: []string{"imap"}})
+		warned := slices.ContainsFunc(u.Probe(t.Context()), func(f upstream.Finding) bool { return f.Check == "client address" })
+		if warned != want {
+			t.Errorf("%s: warned %v, want %v", provider, warned, want)
+		}
 	}
 }
 

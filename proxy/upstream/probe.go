@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -150,6 +151,19 @@ func (p *probe) imap(ctx context.Context) {
 	p.add("greeting", OutcomeOK, start, strings.TrimPrefix(string(conn.Greeting), "* "), "")
 	p.tls(conn.TLSState(), start)
 	p.capabilities(conn.Capabilities, start)
+	p.anonymous(conn, start)
+}
+
+// anonymous warns of a Dovecot that takes all clients for one: after each failed login
+// it delays all further ones from that address (auth-penalty), for up to 15 seconds.
+func (p *probe) anonymous(conn *IMAPConn, start time.Time) {
+	forward := p.e.cfg.ForwardClient
+	own := p.u.preset.IMAP.Address == "" // no provider trusts our machine
+	if !own || forward != config.ForwardNone && forward != "" || !bytes.Contains(conn.Greeting, []byte("Dovecot")) {
+		return
+	}
+	p.add("client address", OutcomeWarning, start, "Dovecot is not told it, and delays the logins of all after a wrong password of one",
+		"list this machine in login_trusted_networks of Dovecot and set forward_client: id")
 }
 
 func (p *probe) turnedAway(start time.Time, err error) {
