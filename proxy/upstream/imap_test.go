@@ -370,7 +370,7 @@ func TestProbeIMAP(t *testing.T) {
 			config.TLSNone, config.ForwardID, "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\nC: hg LOGOUT\n-- eof",
 			"dns ok, tcp ok, greeting ok, tls warning, capabilities warning, client address warning",
 		},
-		"no IMAP":     {config.TLSNone, "", "S: * OK [CAPABILITY X] hi\nC: hg LOGOUT\n-- eof", "dns ok, tcp ok, greeting ok, tls warning, capabilities warning"},
+		"no IMAP": {config.TLSNone, "", "S: * OK [CAPABILITY X] hi\nC: hg LOGOUT\n-- eof", "dns ok, tcp ok, greeting ok, tls warning, capabilities warning"},
 		"a Dovecot that is not told": {
 			config.TLSNone, config.ForwardNone, "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] Dovecot (Debian) ready.\nC: hg LOGOUT\n-- eof",
 			"dns ok, tcp ok, greeting ok, tls warning, capabilities ok, client address warning",
