@@ -62,7 +62,8 @@ func isBase64(p []byte) bool {
 	return true
 }
 
-// run relays the login until the upstream's last word.
+// run relays the login until the upstream's last word. That of GSSAPI or DIGEST-MD5 may
+// begin a security layer, which is not for us to follow; see the package comment.
 func (x *exchange) run(ctx context.Context) (answer, error) {
 	v, said, err := x.begin(ctx)
 	for range maxAuthRounds {

@@ -303,6 +303,20 @@ func TestIDWithLiterals(t *testing.T) {
 		S: d OK in`, tap))
 }
 
+// A mechanism may begin a layer of its own, which nobody could read. The upstream sees nothing
+// of its first packet; without a layer the mechanism is as good as any.
+func TestSecurityLayer(t *testing.T) {
+	t.Parallel()
+	const gssapi = "C: a AUTHENTICATE GSSAPI YIIC\nS: + YIGZ\nC= \"\\r\\n\"\nS: + BQQF\nC: BQQE\nS: a OK you\n"
+	f := newFront(t, nil, learn, lines(upHello, gssapi, "-- eof"), lines(upHello, gssapi, upTap))
+	f.talk(lines(hello, gssapi, `
+		C= "\x00\x00\x00\x20\x05\x04\x06\xff\x00\x00z LOGOUT\r\nabcdefghijklmn"
+		S: * BAD NUL in a command
+		S: * BYE closing
+		-- eof`))
+	f.talk(lines(hello, gssapi, tap))
+}
+
 // Providers of NetEase refuse SELECT until they have seen an ID.
 func TestProviderThatNeedsID(t *testing.T) {
 	t.Parallel()
