@@ -278,8 +278,7 @@ func (t *tap) clientLine(ev *scan.Event) (own string) {
 	t.cost += cmd.cost()
 	switch cmd.kind {
 	case commandSelect, commandAppend, commandEnable:
-		cmd.args = append(cmd.args, ev.Command.Args...)
-		cmd.args = cmd.args[:min(len(cmd.args), maxArgs)]
+		cmd.args = append(cmd.args, ev.Command.Args[:min(len(ev.Command.Args), maxArgs)]...)
 		if !ev.Last {
 			cmd.args = append(cmd.args, "\r\n"...)
 		}

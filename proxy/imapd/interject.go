@@ -168,14 +168,21 @@ func (t *tap) watch() {
 
 // overdue ends a session whose upstream keeps us, and so the client, waiting.
 func (t *tap) overdue() {
+	writing := t.writing.TryLock() // else the client does not listen
+	if writing {
+		defer t.writing.Unlock()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.turn.phase == phaseNone || t.over {
 		return
 	}
 	t.srv.tap.lost("silence")
-	t.why = errSilent
-	_ = t.up.conn.Close()
+	if writing && t.boundary() {
+		t.bye(errSilent)
+		return
+	}
+	t.abandon(errSilent)
 }
 
 func (t *tap) stopTimers() {

@@ -101,8 +101,23 @@ type direction struct {
 	conn   net.Conn
 	reader *socket.Reader
 	take   func(p []byte) error
+	box    *[]byte // the buffer in use, of chunkPool
+	get    func() []byte
+	put    func([]byte)
 	armed  time.Time    // when the read deadline was set last
 	spot   *socket.Spot // where it is parked; guarded by mu
+}
+
+// pooled lets the direction take its buffers from the pool, without allocating for each chunk.
+func (d *direction) pooled() {
+	d.get = func() []byte {
+		d.box = chunkPool.Get().(*[]byte)
+		return *d.box
+	}
+	d.put = func([]byte) {
+		chunkPool.Put(d.box)
+		d.box = nil
+	}
 }
 
 // tap starts the session after its login and returns: it goes on in goroutines of its own,
@@ -113,6 +128,8 @@ func (s *session) tap(context.Context) {
 	t.toClient, t.toServer = newOutput(s.conn, s.srv.timeouts.pass), newOutput(s.up, s.srv.timeouts.pass)
 	t.down = direction{name: "client", conn: s.conn.Conn, reader: socket.NewReader(s.conn.Conn), take: t.takeClient}
 	t.up = direction{name: "upstream", conn: s.up.Conn, reader: socket.NewReader(s.up.Conn), take: t.takeServer}
+	t.down.pooled()
+	t.up.pooled()
 	t.learnCapabilities()
 	t.rule()
 	_ = s.conn.SetDeadline(time.Time{})
@@ -158,18 +175,14 @@ func (t *tap) receive(d *direction) (parked bool, err error) {
 			return false, errOver
 		}
 	}
-	var box *[]byte
-	buf, n, err := d.reader.Read(
-		func() []byte { box = chunkPool.Get().(*[]byte); return *box },
-		func([]byte) { chunkPool.Put(box); box = nil },
-	)
+	buf, n, err := d.reader.Read(d.get, d.put)
+	var failed error
 	if n > 0 {
-		if e := d.take(buf[:n]); e != nil {
-			err = e
-		}
+		failed = d.take(buf[:n])
+		d.put(nil)
 	}
-	if box != nil {
-		chunkPool.Put(box)
+	if failed != nil { // even if the other side's time is up: that is no reason to wait for this one
+		return false, failed
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		d.armed = time.Time{}
@@ -298,7 +311,7 @@ func (t *tap) leave() {
 }
 
 // The ends of a session that are neither side's.
-var errSilent = errors.New("the upstream does not answer")
+var errSilent = errors.New("the mail server does not answer")
 
 // errShutdown ends a session because the gateway stops.
 var errShutdown = errors.New("the gateway is shutting down")
@@ -312,11 +325,21 @@ func (t *tap) farewell() {
 	if !t.leaving || t.over || !t.quiet() || !t.boundary() {
 		return
 	}
-	t.why = errShutdown
+	t.bye(errShutdown)
+}
+
+// bye ends the session with a last word to the client. Callers hold writing and mu, at a boundary.
+func (t *tap) bye(why error) {
 	if !t.gone {
 		_ = t.conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = t.toClient.Write([]byte("* BYE [UNAVAILABLE] " + errShutdown.Error() + ", connect again\r\n"))
+		_, _ = t.toClient.Write([]byte("* BYE [UNAVAILABLE] " + why.Error() + ", connect again\r\n"))
 	}
+	t.abandon(why)
+}
+
+// abandon ends the session. Callers hold mu.
+func (t *tap) abandon(why error) {
+	t.why = why
 	if t.stop() {
 		go t.finish() // not under the locks
 	}
@@ -329,7 +352,9 @@ func (t *tap) quiet() bool {
 }
 
 // boundary says that the client has been given whole responses only. Callers hold mu.
-func (t *tap) boundary() bool { return t.fromServer.AtBoundary() || len(t.held) > 0 }
+func (t *tap) boundary() bool {
+	return t.fromServer.AtBoundary() || len(t.held) > 0 || t.turn.mine
+}
 
 // say gives the client a response of our own as soon as none of the upstream's is under way.
 func (t *tap) say(text string) {
