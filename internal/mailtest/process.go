@@ -80,6 +80,13 @@ func start(t testing.TB, dir string, cmd *exec.Cmd) *process {
 	return p
 }
 
+// EndWithTest starts a program that ends, with all that it starts, when the test or
+// the test's process does.
+func EndWithTest(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	start(t, dir(t), cmd)
+}
+
 // guard starts a shell that ends the server and removes its directory when this
 // process dies. A parent-death signal would not do: it is cleared when a server
 // changes its user.
