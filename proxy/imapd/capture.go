@@ -283,14 +283,18 @@ func (t *tap) teeFetch(box *selected, f *scan.Fetch, size int64) *tee {
 
 // dropCaptures gives up what passes when the session ends.
 func (t *tap) dropCaptures() {
-	if c := t.whole; c != nil && c.env.UID != 0 {
-		c.box.touch(0, c.env.UID) // the client has read a part of it
+	if c := t.whole; c != nil && c.env.UID != 0 { // the client has read a part of it
+		if c.claimed {
+			c.box.release(c.env.UID)
+		}
+		c.box.touch(0, c.env.UID)
 	}
 	t.whole.close()
 	t.whole, t.tee = nil, nil
-	for _, cmd := range t.cmds {
+	for i, cmd := range t.cmds {
 		if cmd.appends != nil {
-			cmd.appends.drop()
+			sent := !t.mid || t.stray || i < len(t.cmds)-1
+			cmd.appends.drop(t, sent)
 		}
 	}
 }
@@ -345,9 +349,23 @@ func (a *appending) literal(t *tap, p []byte, done bool) bool {
 	return true
 }
 
-func (a *appending) drop() {
+// drop gives the messages up: the session is over. Of a command that was sent in full it is not known what became.
+func (a *appending) drop(t *tap, sent bool) {
 	for _, c := range a.list {
-		c.close()
+		if c == nil || !c.ended {
+			c.close()
+			continue
+		}
+		t.work.Go(func() {
+			<-c.done // it is being sealed
+			switch p := c.take(); {
+			case p == nil:
+			case sent:
+				p.Close()
+			default:
+				p.Discard("the client left in the middle of it")
+			}
+		})
 	}
 }
 

@@ -130,7 +130,7 @@ func (t *tap) clientEvent(c *chunk) error {
 		}
 		return t.reject(ev)
 	case scan.Wait:
-		return t.clearAnd(c, t.pause)
+		return t.clearAnd(c, t.waitLiteral)
 	case scan.More: // it stays here until the line is whole: the upstream sees no half ones
 		t.half = append(t.half, c.p[c.off:c.off+n]...) // bounded by the scanner's limit on lines
 		err := t.clear(c)
@@ -207,6 +207,17 @@ func (t *tap) waitTurn() bool {
 		}
 	}
 	t.srv.tap.held.Observe(time.Since(began).Seconds())
+	return true
+}
+
+// waitLiteral waits for the upstream's word on a literal, which may have come already. It reports false when the
+// session is over.
+func (t *tap) waitLiteral() bool {
+	for t.fromClient.Waiting() {
+		if !t.pause() {
+			return false
+		}
+	}
 	return true
 }
 

@@ -26,6 +26,7 @@ import (
 	"heliograph/internal/mailtest"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
+	"heliograph/internal/uidset"
 	"heliograph/proxy"
 	"heliograph/proxy/imapd"
 	"heliograph/proxy/upstream"
@@ -177,7 +178,7 @@ type play struct {
 
 // serve answers what the upstream is asked, until it is asked no more.
 func (x *play) serve() {
-	idling := ""
+	idling := "i"
 	for {
 		line, err := x.u.in.ReadString('\n')
 		if err != nil {
@@ -185,7 +186,7 @@ func (x *play) serve() {
 		}
 		tag, command, _ := strings.Cut(strings.TrimSpace(line), " ")
 		var answer strings.Builder
-		var lo, hi, off int
+		var lo, off int
 		switch {
 		case tag == "DONE":
 			tag, idling = idling, ""
@@ -194,12 +195,23 @@ func (x *play) serve() {
 			answer.WriteString("+ idling\r\n")
 			tag = ""
 		case strings.HasSuffix(command, " (UID)"):
-			if _, err := fmt.Sscanf(command, "FETCH %d:%d", &lo, &hi); err != nil {
+			set, err := uidset.Parse(strings.TrimSuffix(strings.TrimPrefix(command, "FETCH "), " (UID)"))
+			if err != nil {
 				x.t.Error(err)
 			}
-			for ; lo <= hi; lo++ {
-				fmt.Fprintf(&answer, "* %d FETCH (UID %d)\r\n", lo, lo+100)
+			for seq := range set.All() {
+				fmt.Fprintf(&answer, "* %d FETCH (UID %d)\r\n", seq, seq+100)
 			}
+		case strings.HasPrefix(command, "SEARCH UID "):
+			set, err := uidset.Parse(strings.TrimPrefix(command, "SEARCH UID "))
+			if err != nil {
+				x.t.Error(err)
+			}
+			answer.WriteString("* SEARCH")
+			for uid := range set.All() {
+				fmt.Fprintf(&answer, " %d", uid-100)
+			}
+			answer.WriteString("\r\n")
 		case strings.HasPrefix(command, "FETCH "):
 			if _, err := fmt.Sscanf(command, "FETCH %d", &lo); err != nil {
 				x.t.Error(err)
@@ -418,6 +430,19 @@ func reply(n, seq int) string {
 		seq, seq+100, len(m), len(m), m, n))
 }
 
+// touching is touched with something that the client says in the same breath, before which we say nothing.
+func touching(seq int, next string) string {
+	return fmt.Sprintf(`
+		c>= %[3]q
+		u<= %[3]q
+		u>= "* %[1]d FETCH (UID %[2]d BODY[]<0> {1}\r\nS)\r\nt OK done\r\n"
+		c<= "* %[1]d FETCH (UID %[2]d BODY[]<0> {1}\r\nS)\r\nt OK done\r\n"
+	`, seq, seq+100, fmt.Sprintf("t FETCH %d (UID BODY.PEEK[]<0.1>)\r\n%s", seq, next))
+}
+
+// idling lets the client touch a message and go to IDLE.
+func idling(seq int) string { return touching(seq, "i IDLE\r\n") + "u> + idling\nc< + idling\n" }
+
 // fetches lets us fetch a message.
 func fetches(n, seq int) string { return ours(n, seq) + reply(n, seq) }
 
@@ -449,23 +474,37 @@ func (x *play) has(seqs ...int) {
 
 func (x *play) holds(want map[uint32]string) {
 	x.t.Helper()
-	mailtest.Eventually(x.t, captureTime, func() error {
-		entries, err := x.w.journal.Entries(x.t.Context(), journal.Filter{Account: x.account, State: journal.StateConfirmed})
-		must(x.t, err)
-		if len(entries) < len(want) {
-			return fmt.Errorf("%d messages are captured, want %d", len(entries), len(want))
+	x.eventually(len(want))
+	got := x.got()
+	for uid, body := range want {
+		if got[uid] != body {
+			x.t.Fatalf("UID %d: %q is captured, want %q", uid, got[uid], body)
 		}
-		got := map[uint32]string{}
-		for _, e := range entries {
-			got[max(e.UID, e.Verdict.UID)] = string(readBody(x.t, x.w.journal, e))
+	}
+}
+
+// got returns what is captured by UID. It fails when that is anything twice.
+func (x *play) got() map[uint32]string {
+	x.t.Helper()
+	got := map[uint32]string{}
+	entries, err := x.w.journal.Entries(x.t.Context(), journal.Filter{Account: x.account, State: journal.StateConfirmed})
+	must(x.t, err)
+	for _, e := range entries {
+		uid := max(e.UID, e.Verdict.UID)
+		if _, twice := got[uid]; twice {
+			x.t.Errorf("UID %d is captured twice", uid)
 		}
-		if len(entries) != len(want) {
-			x.t.Fatalf("captured %v, want %d messages", got, len(want))
-		}
-		for uid, body := range want {
-			if got[uid] != body {
-				x.t.Fatalf("UID %d: %q is captured, want %q", uid, got[uid], body)
-			}
+		got[uid] = string(readBody(x.t, x.w.journal, e))
+	}
+	return got
+}
+
+// ends waits until no session is left.
+func (w *stage) ends(t *testing.T) {
+	t.Helper()
+	mailtest.Eventually(t, captureTime, func() error {
+		if n := w.metric("heliograph_imap_sessions"); n != 0 {
+			return fmt.Errorf("%v sessions are open", n)
 		}
 		return nil
 	})
