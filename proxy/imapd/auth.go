@@ -233,7 +233,7 @@ func (a *attempt) settle(ctx context.Context, v answer, err error) error {
 	}
 	a.session.account = upstream.Account(a.account, "")
 	if a.session.account == "" {
-		a.session.account = "unknown" // a mechanism that hides its user, such as GSSAPI
+		a.session.account = unknownAccount // a mechanism that hides its user, such as GSSAPI
 	}
 	a.count(a.srv.opts.Failures.Succeeded(ctx, a.conn.Client().Addr(), a.counted()))
 	a.srv.metrics.login(loginOK)

@@ -43,9 +43,8 @@ type interjection struct {
 	count   int
 	command []byte // to be sent when mu is free
 	op      op
-	body    *body     // the message under way, over several turns
-	mine    bool      // the FETCH response that passes is the answer to op
-	since   time.Time // when phase was left alone last
+	body    *body // the message under way, over several turns
+	mine    bool  // the FETCH response that passes is the answer to op
 	timer   *time.Timer
 	armed   bool
 	watch   *time.Timer

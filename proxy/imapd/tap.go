@@ -382,10 +382,19 @@ func (t *tap) send(b []byte) {
 	}
 }
 
-// rule finds the policy of the account.
+// unknownAccount stands for whoever logged in by a mechanism that hides the name.
+const unknownAccount = "unknown"
+
+// rule finds the policy of the account. Mail of nobody in particular is not captured: whose it is decides
+// what was captured already, and who may see it.
 func (t *tap) rule() {
 	t.policy = t.set.Capture.For(t.account)
 	t.capturing = t.policy.Policy != config.CaptureNone && t.policy.Policy != "" && t.srv.opts.Journal != nil
+	if t.capturing && t.account == unknownAccount {
+		t.capturing = false
+		t.srv.tap.lost("unknown_account")
+		t.log.Warn("session is not captured: the login hides its user")
+	}
 	t.budget.perDay = int64(t.set.Capture.BytesPerDay)
 	if t.budget.perDay == 0 {
 		t.budget.perDay = t.target.FetchBytesPerDay()

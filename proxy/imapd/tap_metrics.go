@@ -23,7 +23,7 @@ func newTapMetrics(parked func() int) *tapMetrics {
 		messages: vec("captured_messages_total", "Messages captured by way: tee (the client read it whole), interject (by commands of our own), append.", "way"),
 		bytes:    vec("captured_bytes_total", "Bytes of captured messages by way.", "way"),
 		losses: vec("capture_setbacks_total", "What kept a message from being captured at once, by reason: journal, journal_behind, ledger, budget, "+
-			"silence, refused, failed, size, no_answer, not_found, foreign_tag.", "reason"),
+			"silence, refused, failed, size, no_answer, not_found, foreign_tag, unknown_account.", "reason"),
 		interjected: prometheus.NewCounter(prometheus.CounterOpts(opts("interjected_commands_total", "Commands of our own on clients' sessions."))),
 		held: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "heliograph", Subsystem: "imap", Name: "command_wait_seconds",
