@@ -193,18 +193,26 @@ func (t *tap) letGo(c *tee) {
 	if t.box != b {
 		return
 	}
-	b.until = time.Now().Add(letGoPause)
+	if now := time.Now(); now.After(b.until) { // not for each of many at once
+		b.pause = min(max(letGoPause, 2*b.pause), maxLetGoPause)
+		b.until = now.Add(b.pause)
+	}
 	t.kick()
 }
 
-// letGoPause is how long the journal is left alone when it could not take a message.
-const letGoPause = 2 * time.Second
+// How long the journal is left alone when it could not take a message; twice as long each time, since
+// every try costs the mail server a message.
+const (
+	letGoPause    = 2 * time.Second
+	maxLetGoPause = time.Minute
+)
 
 // sealed notes that a message is captured.
 func (t *tap) sealed(c *tee) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c.box.busy.Remove(c.env.UID, c.env.UID)
+	c.box.pause = 0
 }
 
 // fetched draws the conclusions of one line of a FETCH response that is the client's.

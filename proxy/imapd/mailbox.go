@@ -37,6 +37,7 @@ type selected struct {
 	wantSince time.Time        // when there was last nothing to do
 	refused   bool             // the upstream does not like our commands
 	until     time.Time        // budget: nothing is fetched before
+	pause     time.Duration    // the last one for the journal's sake
 	failures  map[uint32]int   // refusals by UID
 	sizes     map[uint32]int64 // bytes that came, by UID, where RFC822.SIZE says something else
 }
