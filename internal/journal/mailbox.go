@@ -98,6 +98,12 @@ func (j *Journal) OpenMailbox(ctx context.Context, key MailboxKey, uidNext uint3
 	return j.mailboxes.open(ctx, key.clean(), uidNext)
 }
 
+// Reserve keeps all sessions from claiming a message whose entry is under way without a Mailbox: one that is
+// appended. It ends with release, which may be called more than once.
+func (j *Journal) Reserve(key MailboxKey, uid uint32) (release func()) {
+	return j.mailboxes.reserve(key.clean(), uid)
+}
+
 // Key returns what the mailbox was opened with.
 func (m *Mailbox) Key() MailboxKey { return m.key }
 
@@ -118,6 +124,9 @@ func (m *Mailbox) Final(uid uint32) bool {
 // Claim reserves uid for this session's capture. It reports false when uid is final or another session has it.
 // A claim ends with Release, Captured, Settle or Close.
 func (m *Mailbox) Claim(uid uint32) bool {
+	if m.all.isReserved(m.key, uid) {
+		return false
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if owner := m.claims[uid]; owner != nil {

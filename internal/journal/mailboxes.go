@@ -25,7 +25,7 @@ const (
 	keepIdle = 5 * time.Minute
 	// keepUnindexed is how long it stays although the database does not know everything yet.
 	keepUnindexed = time.Hour
-	// maxIdle bounds the ledgers that stay.
+	// maxIdle bounds the ledgers that stay, and the mailboxes without one of which something is remembered.
 	maxIdle = 10_000
 	// maxMailboxKey bounds the names of a mailbox, to what a mark in the log can hold.
 	maxMailboxKey = 16 << 10
@@ -48,6 +48,16 @@ type mailboxes struct {
 	mu     sync.Mutex // guards the fields below, and the holds of each mailbox
 	loaded map[MailboxKey]*mailbox
 	dirty  map[*mailbox]struct{} // have changes
+	// Captured in mailboxes whose ledger is not in memory, and not in the database yet.
+	recent map[MailboxKey]recent
+	// UIDs whose entries are under way, by who knows no ledger.
+	reserved map[MailboxKey]uidset.Set
+}
+
+// recent are UIDs that were captured lately.
+type recent struct {
+	uidset.Set
+	at time.Time // of the last
 }
 
 // enrolment is the payload of a mark.
@@ -82,6 +92,11 @@ func (r *mailboxes) hold(ctx context.Context, key MailboxKey) (*mailbox, error) 
 		mine := m == nil
 		if mine {
 			m = &mailbox{all: r, key: key, id: key.ID(), ready: make(chan struct{})}
+			if new, ok := r.recent[key]; ok {
+				m.sets.apply(capturedUIDs(new.Set))
+				m.unindexed = new.Set
+				delete(r.recent, key)
+			}
 			// From here on the indexer adds what it writes, so that nothing is missed between the two.
 			r.loaded[key] = m
 		}
@@ -125,6 +140,9 @@ func (r *mailboxes) load(ctx context.Context, m *mailbox) {
 	if m.err != nil {
 		r.mu.Lock()
 		delete(r.loaded, m.key)
+		for uid := range m.unindexed.All() {
+			r.remember(m.key, uid)
+		}
 		r.mu.Unlock()
 		return
 	}
@@ -187,10 +205,22 @@ func (r *mailboxes) wake() {
 	}
 }
 
-func (r *mailboxes) find(key MailboxKey) *mailbox {
+// forget returns the ledger that an update is about; where there is none, what was remembered for it goes.
+func (r *mailboxes) forget(u mailboxUpdate) *mailbox {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.loaded[key]
+	if old, ok := r.recent[u.key]; ok {
+		set := old.Set
+		for _, c := range u.changes {
+			set = set.Sub(c.set)
+		}
+		if old.Set = set; set.Empty() {
+			delete(r.recent, u.key)
+		} else {
+			r.recent[u.key] = old
+		}
+	}
+	return r.loaded[u.key]
 }
 
 // captured notes an entry of a mailbox that some session may have open.
@@ -198,15 +228,67 @@ func (r *mailboxes) captured(key MailboxKey, uid uint32) {
 	if uid == 0 {
 		return
 	}
-	if m := r.find(key); m != nil {
+	r.mu.Lock()
+	m := r.loaded[key]
+	if m == nil {
+		r.remember(key, uid)
+	}
+	r.mu.Unlock()
+	if m != nil {
 		m.captured(uid)
 	}
+}
+
+// remember keeps a captured UID for who loads the ledger before the index knows it. The caller holds mu.
+func (r *mailboxes) remember(key MailboxKey, uid uint32) {
+	old, there := r.recent[key]
+	if !there && len(r.recent) >= maxIdle {
+		return // at worst the message is captured a second time
+	}
+	set := old.Clone()
+	set.Add(uid, uid)
+	if r.recent == nil {
+		r.recent = map[MailboxKey]recent{}
+	}
+	r.recent[key] = recent{set, time.Now()}
+}
+
+// reserve keeps a message that is about to be captured from being claimed, until release is called.
+func (r *mailboxes) reserve(key MailboxKey, uid uint32) (release func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set := r.reserved[key]
+	if set.Contains(uid) || set.Empty() && len(r.reserved) >= maxIdle {
+		return func() {}
+	}
+	set = set.Clone()
+	set.Add(uid, uid)
+	if r.reserved == nil {
+		r.reserved = map[MailboxKey]uidset.Set{}
+	}
+	r.reserved[key] = set
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		set := r.reserved[key].Clone()
+		if set.Remove(uid, uid); set.Empty() {
+			delete(r.reserved, key)
+		} else {
+			r.reserved[key] = set
+		}
+	}
+}
+
+func (r *mailboxes) isReserved(key MailboxKey, uid uint32) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reserved[key].Contains(uid)
 }
 
 // indexed notes what the database knows now.
 func (r *mailboxes) indexed(updates []mailboxUpdate) {
 	for _, u := range updates {
-		m := r.find(u.key)
+		m := r.forget(u)
 		if m == nil {
 			continue
 		}
@@ -343,6 +425,11 @@ func (m *mailbox) take(budget *int) (taken []uidChange, left bool) {
 func (r *mailboxes) unload(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for key, old := range r.recent { // the index was faster
+		if now.Sub(old.at) > keepUnindexed {
+			delete(r.recent, key)
+		}
+	}
 	idle := 0
 	for _, m := range r.loaded {
 		if m.holds == 0 {

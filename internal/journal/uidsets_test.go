@@ -212,8 +212,38 @@ func TestIdleLedgersLeaveMemory(t *testing.T) {
 	for name, want := range map[string]bool{
 		"held": true, "fresh": true, "idle": false, "not indexed": true, "not written": true, "just enrolled": true, "never indexed": false,
 	} {
-		if got := r.find(MailboxKey{Mailbox: name}) != nil; got != want {
+		if got := r.loaded[MailboxKey{Mailbox: name}] != nil; got != want {
 			t.Errorf("%s: in memory %v, want %v", name, got, want)
 		}
+	}
+}
+
+// What is captured in a mailbox whose ledger is not in memory is known to whoever loads it before the index has it.
+func TestCapturedBeforeTheLedgerIsLoaded(t *testing.T) {
+	t.Parallel()
+	key := MailboxKey{Mailbox: "Sent", UIDValidity: 1}
+	r := &mailboxes{
+		loaded: map[MailboxKey]*mailbox{}, dirty: map[*mailbox]struct{}{}, caughtUp: make(chan struct{}), closed: make(chan struct{}),
+	}
+	r.captured(key, 7)
+	r.captured(key, 8)
+	r.indexed([]mailboxUpdate{{key: key, changes: []uidChange{capturedUIDs(uidset.Of(8))}}})
+	release := r.reserve(key, 9)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // the database is away
+	if _, err := r.hold(ctx, key); err == nil {
+		t.Fatal("the ledger was loaded without its database")
+	}
+	m := &Mailbox{mailbox: &mailbox{all: r, key: key}}
+	if m.Claim(9) {
+		t.Error("claimed what is reserved")
+	}
+	release()
+	release()
+	if !m.Claim(9) || len(r.reserved) != 0 {
+		t.Error("what was released cannot be claimed")
+	}
+	if got := r.recent[key].String(); got != "7" {
+		t.Errorf("%q is remembered, want 7", got)
 	}
 }

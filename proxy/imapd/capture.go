@@ -417,18 +417,20 @@ func (t *tap) appended(cmd *issued, r *scan.Response, ok bool) {
 	}
 }
 
-// claimAppended keeps the session from fetching what the client has just stored in the selected mailbox.
+// claimAppended keeps sessions from fetching what the client has just stored.
 func (t *tap) claimAppended(mailbox string, v journal.Verdict) (release func()) {
-	b := t.box
-	if v.UID == 0 || b == nil || b.ledger == nil || b.name != mailbox || b.validity != v.UIDValidity || !b.claim(v.UID) {
+	if v.UID == 0 {
 		return func() {}
 	}
+	done := t.srv.opts.Journal.Reserve(t.key(mailbox, v.UIDValidity), v.UID)
 	return func() {
+		done()
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		b.release(v.UID)
-		b.touch(0, v.UID) // unless it is captured
-		t.kick()
+		if b := t.box; b != nil && b.keep && b.name == mailbox && b.validity == v.UIDValidity {
+			b.touch(0, v.UID) // unless it is captured
+			t.kick()
+		}
 	}
 }
 
