@@ -157,8 +157,12 @@ func TestDovecotRestarts(t *testing.T) {
 	must(t, err)
 	w.dovecot.Stop()
 	rest, _ := io.ReadAll(reads.in) // a reset says as much as an end
-	if got := append(part, rest...); !bytes.HasPrefix(append(bytes.Clone(want[2]), ")\r\n"...), got[:min(len(got), len(want[2]))]) {
-		t.Errorf("behind %q come %d bytes that are not the message's", head, len(got))
+	got, whole, same := append(part, rest...), append(bytes.Clone(want[2]), ")\r\n"...), 0
+	for same < min(len(got), len(whole)) && got[same] == whole[same] {
+		same++
+	}
+	if more := got[same:]; len(more) > 0 && !bytes.HasPrefix(more, []byte("* BYE ")) { // Dovecot says so in the middle of a literal
+		t.Errorf("behind %q come %d bytes of the message and then %.200q", head, same, more)
 	}
 	said, _ := io.ReadAll(idles.in)
 	for l := range bytes.Lines(said) {
