@@ -194,14 +194,17 @@ func (t *tap) letGo(c *tee) {
 		return
 	}
 	if now := time.Now(); now.After(b.until) { // not for each of many at once
+		if t.srv.opts.Journal.Err() == nil { // it is only behind
+			b.pause = 0
+		}
 		b.pause = min(max(letGoPause, 2*b.pause), maxLetGoPause)
 		b.until = now.Add(b.pause)
 	}
 	t.kick()
 }
 
-// How long the journal is left alone when it could not take a message; twice as long each time, since
-// every try costs the mail server a message.
+// How long the journal is left alone when it could not take a message; twice as long each time while it
+// cannot be written, since every try costs the mail server a message.
 const (
 	letGoPause    = 2 * time.Second
 	maxLetGoPause = time.Minute

@@ -47,6 +47,8 @@ func (t *tap) ownFetch(ev *scan.Event) (action, []byte) {
 		return swallow, nil
 	case t.uidOnly:
 		return replace, fmt.Appendf(nil, "* %d UIDFETCH (%s)\r\n", f.UID, f.Kept())
+	case t.qresync:
+		return replace, fmt.Appendf(nil, "* %d FETCH (UID %d %s)\r\n", f.Seq, f.UID, f.Kept())
 	}
 	return replace, fmt.Appendf(nil, "* %d FETCH (%s)\r\n", f.Seq, f.Kept())
 }

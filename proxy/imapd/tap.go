@@ -79,6 +79,7 @@ type tap struct {
 	box       *selected // the selected mailbox; nil while there is none
 	uses      map[string]string
 	uidOnly   bool // the session has no sequence numbers (RFC 9586)
+	qresync   bool // flags come with their UID (RFC 7162, 3.2.4)
 	ledgers   []*journal.Mailbox
 	fetch     *scan.Fetch // the response that passes now; nil while the session is parked
 	in        bool        // a FETCH response passes, and fetch reads it

@@ -255,6 +255,7 @@ func (t *tap) untagged(ev *scan.Event, r *scan.Response) (action, []byte) {
 		t.listed(r)
 	case r.Is("ENABLED"):
 		t.uidOnly = t.uidOnly || bytes.Contains(bytes.ToUpper(r.Rest), []byte("UIDONLY"))
+		t.qresync = t.qresync || bytes.Contains(bytes.ToUpper(r.Rest), []byte("QRESYNC"))
 	case r.Is("SEARCH"):
 		if t.ownSearch(r) {
 			return swallow, nil
