@@ -28,6 +28,8 @@ const (
 	arrivalTime = time.Second
 	// hurryTime is after what a client that never falls silent is interrupted, between two commands.
 	hurryTime = 2 * time.Second
+	// hurryAgain is after what such a client is interrupted again while anything is left.
+	hurryAgain = 250 * time.Millisecond
 	// answerLimit ends a session whose upstream does not answer us: the client is kept waiting.
 	answerLimit = 30 * time.Second
 	// lingerTime is how long captures go on when the client is gone.
@@ -240,7 +242,7 @@ func (t *tap) yielded() {
 	if t.box != nil && t.box.idle() {
 		t.box.wantSince = time.Time{}
 	} else if t.box != nil {
-		t.box.wantSince = time.Now() // the next interruption is as far away as the first
+		t.box.wantSince = time.Now().Add(hurryAgain - hurryTime)
 	}
 	t.free.Broadcast()
 }
@@ -293,6 +295,14 @@ func (t *tap) explore(b *selected, sets ...uidset.Set) bool {
 // locate asks for the sequence numbers of messages that are wanted. By SEARCH, because the answer to UID FETCH
 // may come with an EXPUNGE that the client does not expect (RFC 9051, 7.5.1).
 func (t *tap) locate(b *selected) bool {
+	if t.uidOnly {
+		b.doubt, b.unplaced = false, uidset.Set{}
+		return false
+	}
+	if b.doubt {
+		b.doubt = false
+		b.unplaced.AddSet(b.missing())
+	}
 	if b.unplaced.Empty() {
 		return false
 	}

@@ -28,6 +28,8 @@ type selected struct {
 	busy      uidset.Set       // UIDs that are being captured
 	unplaced  uidset.Set       // UIDs to be fetched whose sequence numbers are not known
 	locating  uidset.Set       // those that the server was asked for
+	doubt     bool             // something was expunged and nobody knows what
+	top       uint32           // the highest UID that is known
 	touched   uidset.Set       // sequence numbers that the client read in part and whose UID is not known
 	explore   uidset.Set       // sequence numbers that may be new and whose UID is not known
 	early     []*tee           // messages copied whole before the ledger was there
@@ -187,6 +189,7 @@ func (b *selected) plan() {
 		b.ledger.Settle(journal.UIDGone, goneReason, missing)
 		return
 	}
+	b.doubt = true // what is not found is gone
 	k := b.uidNext - missing.Ranges()[0].First // no more messages than this are at or above the first
 	b.explore.Add(max(1, b.exists-min(k, b.exists)+1), b.exists)
 }
@@ -210,7 +213,7 @@ func (b *selected) note() {
 
 // idle says that nothing is to be fetched.
 func (b *selected) idle() bool {
-	return b.want.Empty() && b.explore.Empty() && b.touched.Empty() && b.unplaced.Empty()
+	return !b.doubt && b.want.Empty() && b.explore.Empty() && b.touched.Empty() && b.unplaced.Empty()
 }
 
 // expunge handles EXPUNGE (RFC 9051, 7.5.1).
@@ -221,6 +224,8 @@ func (b *selected) expunge(seq uint32) {
 	}
 	if uid, ok := b.uids.UID(seq); ok {
 		b.goneUID(uid)
+	} else {
+		b.doubt = true
 	}
 	b.uids.Expunge(seq)
 	b.shift(seq)
@@ -324,25 +329,27 @@ func (b *selected) vanished(rest []byte) {
 		return
 	}
 	uids := slices.Collect(set.All())
-	known := true
+	unknown := uint32(0)
 	for _, uid := range slices.Backward(uids) {
 		seq, ok := b.uids.Seq(uid)
-		known = known && ok
 		b.goneUID(uid)
 		if ok {
 			b.shift(seq)
+		} else {
+			unknown++
 		}
 	}
-	if !known {
-		b.lose(0)
-	}
 	b.uids.Vanished(set)
+	if unknown > 0 {
+		b.lose(unknown)
+	}
 }
 
 // lose starts over with the numbers: which message has which is not known any more.
 func (b *selected) lose(fewer uint32) {
 	b.exists -= min(fewer, b.exists)
 	b.uids.Reset()
+	b.doubt = true
 	b.touched = uidset.Set{}
 	for _, o := range b.orphans {
 		b.named = append(b.named, o.tee)
@@ -360,6 +367,17 @@ func (b *selected) settleGone(set uidset.Set) {
 	if gone := b.ledger.Missing(set); !gone.Empty() {
 		b.ledger.Settle(journal.UIDGone, goneReason, gone)
 	}
+}
+
+// missing returns what should have been captured and was not. Callers have the ledger.
+func (b *selected) missing() (set uidset.Set) {
+	if top := max(b.top, b.uidNext-min(b.uidNext, 1)); top >= b.floor() {
+		set.Add(b.floor(), top)
+	}
+	if b.policy == config.CaptureSeen {
+		set.AddSet(b.ledger.Pending())
+	}
+	return b.ledger.Missing(set).Sub(b.busy)
 }
 
 // arrivedUIDs takes new messages of a session without sequence numbers.
@@ -380,6 +398,7 @@ func (b *selected) learn(seq, uid uint32) {
 		return
 	}
 	b.uids.Learn(seq, uid)
+	b.top = max(b.top, uid)
 	b.identify(seq, uid)
 	if b.ledger == nil {
 		return

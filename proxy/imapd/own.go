@@ -244,17 +244,23 @@ func (t *tap) gotAll(m *body) {
 	t.seen = append(t.seen, copied{tee: m.tee, end: true})
 }
 
+// goneTime is how long the server has to say that a message is gone which it does not give out any more.
+const goneTime = time.Second
+
 // failed handles a chunk that did not come. A message that was expunged meanwhile is found out by
 // EXPUNGE.
 func (t *tap) failed(m *body, ok bool, r *scan.Response) {
-	if ok || r.HasCode("EXPUNGEISSUED") {
-		t.srv.tap.lost("no_answer")
-		return
-	}
 	if m.box.failures == nil {
 		m.box.failures = map[uint32]int{}
 	}
 	m.box.failures[m.uid]++
+	if ok || r.HasCode("EXPUNGEISSUED") {
+		t.srv.tap.lost("no_answer")
+		if m.box.failures[m.uid] <= maxFailures { // else the next SELECT will tell
+			m.box.doubt, m.box.until = true, time.Now().Add(goneTime)
+		}
+		return
+	}
 	if m.box.failures[m.uid] < maxFailures {
 		m.box.want.Add(m.uid, m.uid)
 		return

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"heliograph/internal/journal"
 	"heliograph/internal/uidset"
@@ -161,8 +162,18 @@ func (x *torture) check() {
 // captured waits until nothing is missing, and compares the bytes.
 func (x *torture) captured() {
 	var lines []string
+	var last time.Time
+	var missing string
+	defer func() {
+		if missing != "" {
+			x.Logf("%s, seed %d: UIDs %s of %v are missing; there are %v", x.name, x.seed, missing, lines, x.view)
+		}
+	}()
 	x.world.eventually(x.name+" is captured", func() bool {
-		x.batch([]string{"NOOP"})
+		if time.Since(last) > time.Second { // the gateway waits for a client that talks all the time
+			x.batch([]string{"NOOP"})
+			last = time.Now()
+		}
 		lines = x.observer.ok("STATUS %s (UIDNEXT UIDVALIDITY)", x.name)
 		m := regexp.MustCompile(`UIDNEXT (\d+) UIDVALIDITY (\d+)`).FindStringSubmatch(strings.Join(lines, ""))
 		next, _ := strconv.ParseUint(m[1], 10, 32)
@@ -175,8 +186,10 @@ func (x *torture) captured() {
 				all = all.Sub(set)
 			}
 		}
+		missing = all.String()
 		return len(states) == 1 && all.Empty()
 	})
+	missing = ""
 	x.bodies()
 }
 
