@@ -255,7 +255,7 @@ func (t *tap) fetched(ev *scan.Event) {
 
 // teed ends the copy of a message. One whose UID is not known waits for it.
 func (t *tap) teed(box *selected, c *tee, seq, uid uint32) {
-	if uid == 0 && seq != 0 && len(box.orphans) < maxOrphans {
+	if uid == 0 && seq != 0 {
 		box.adopt(seq, c)
 		return
 	}
@@ -274,8 +274,8 @@ func (t *tap) exclude(box *selected, uid uint32, why string) {
 
 // teeFetch begins the copy of a message that the client reads whole, unless it is here already.
 func (t *tap) teeFetch(box *selected, f *scan.Fetch, size int64) *tee {
-	if !box.keep || len(box.early) >= maxOrphans {
-		return nil
+	if !box.keep || box.ledger == nil && (!box.loading || len(box.early) >= maxOrphans) || len(box.orphans) >= maxOrphans {
+		return nil // it counts as touched
 	}
 	uid := f.UID
 	if uid == 0 {

@@ -148,7 +148,7 @@ func (t *tap) clientEvent(c *chunk) error {
 
 // passLine lets a line of n bytes go, unless the answer to it is ours.
 func (t *tap) passLine(c *chunk, ev *scan.Event, n int) error {
-	if ev.First && t.box != nil && len(t.box.orphans) > 0 && leaves(ev.Command.Verb) {
+	if ev.First && t.box != nil && len(t.box.orphans) > 0 && (len(t.box.orphans) >= askOrphans || leaves(ev.Command.Verb)) {
 		if err := t.clearAnd(c, t.askUIDs); err != nil {
 			return err
 		}

@@ -89,7 +89,13 @@ type body struct {
 // hasWork says that something is to be fetched of the selected mailbox.
 func (t *tap) hasWork() bool {
 	b := t.box
-	return b != nil && b.keep && b.ledger != nil && !b.refused && (!b.idle() || t.turn.body != nil)
+	if b == nil || !b.keep || b.refused {
+		return false
+	}
+	if b.ledger == nil {
+		return !b.loading && !b.asked && b.exists > 0
+	}
+	return !b.idle() || t.turn.body != nil
 }
 
 // kick sees to it that work is begun at a good moment.
@@ -254,6 +260,10 @@ func (t *tap) pick() bool {
 		return false
 	}
 	t.turn.op = op{}
+	if b.ledger == nil { // the server has not said UIDNEXT
+		b.asked = true
+		return t.explore(b, uidset.Of(b.exists))
+	}
 	if (t.turn.body == nil || len(b.orphans) > 0) && t.explore(b, b.explore, b.touched) {
 		return true
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"heliograph/config"
@@ -22,6 +21,8 @@ type selected struct {
 	entered   bool // SELECT was answered with OK
 	uids      uidset.Map
 	ledger    *journal.Mailbox // nil until it is loaded
+	loading   bool             // the ledger was asked for
+	asked     bool             // so was the last UID, where the server did not say UIDNEXT
 	keep      bool             // the policy takes messages of this mailbox
 	policy    config.CapturePolicy
 	want      uidset.Set       // UIDs to be fetched
@@ -69,10 +70,11 @@ func (t *tap) enterBox(b *selected) {
 	if b.keep && b.uidNext != 0 {
 		t.openLedger(b)
 	}
+	b.wantSince = time.Now()
 }
 
-// concludeUIDNext finds out what a server did not say at SELECT, from the UID of the last message: programs ask for
-// it at first.
+// concludeUIDNext finds out what a server did not say at SELECT, from the UID of the last message, which the client
+// or we ask for.
 func (t *tap) concludeUIDNext(b *selected, seq, uid uint32) {
 	if b.entered && b.keep && b.uidNext == 0 && uid != 0 && uid != math.MaxUint32 && seq == b.exists {
 		b.uidNext = uid + 1
@@ -82,6 +84,7 @@ func (t *tap) concludeUIDNext(b *selected, seq, uid uint32) {
 
 // openLedger loads what is known of the selected mailbox.
 func (t *tap) openLedger(b *selected) {
+	b.loading = true
 	key, uidNext := t.key(b.name, b.validity), b.uidNext
 	t.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.draining), ledgerTimeout)
@@ -189,7 +192,7 @@ func (b *selected) plan() {
 		b.ledger.Settle(journal.UIDGone, goneReason, missing)
 		return
 	}
-	b.doubt = true // what is not found is gone
+	b.doubt = true                             // what is not found is gone
 	k := b.uidNext - missing.Ranges()[0].First // no more messages than this are at or above the first
 	b.explore.Add(max(1, b.exists-min(k, b.exists)+1), b.exists)
 }
@@ -255,8 +258,11 @@ type orphan struct {
 	tee *tee
 }
 
-// maxOrphans bounds them. Beyond that messages are captured without their UID, and perhaps once more with it.
-const maxOrphans = 1000
+// maxOrphans bounds them: each may hold 128 KiB. The UIDs are asked for between two commands when there are askOrphans.
+const (
+	maxOrphans = 200
+	askOrphans = 50
+)
 
 // adopt lets a copy wait for its UID, which is asked for.
 func (b *selected) adopt(seq uint32, c *tee) {
@@ -469,45 +475,4 @@ func (b *selected) claim(uid uint32) bool {
 func (b *selected) release(uid uint32) {
 	b.busy.Remove(uid, uid)
 	b.ledger.Release(uid)
-}
-
-// listed remembers which mailboxes have a special use (RFC 6154).
-func (t *tap) listed(r *scan.Response) {
-	attrs, name, ok := scan.ParseList(r.Rest)
-	if !ok || len(t.uses) >= maxUses {
-		return
-	}
-	for _, a := range attrs {
-		for _, use := range []string{`\Drafts`, `\Junk`, `\Trash`, `\Sent`, `\All`, `\Archive`, `\Flagged`} {
-			if strings.EqualFold(a, use) {
-				if t.uses == nil {
-					t.uses = map[string]string{}
-				}
-				t.uses[name] = use
-			}
-		}
-	}
-}
-
-// maxUses bounds the mailboxes with a special use: servers have one or two of each.
-const maxUses = 64
-
-// specialUse is what a mailbox is for: what LIST said, else what its name says in the languages of the
-// usual providers.
-func (t *tap) specialUse(name string) string {
-	if use, ok := t.uses[name]; ok {
-		return use
-	}
-	if i := strings.LastIndexAny(name, "/."); i >= 0 {
-		name = name[i+1:]
-	}
-	return usualNames[strings.ToLower(name)]
-}
-
-// usualNames are the names of special mailboxes at servers without SPECIAL-USE.
-var usualNames = map[string]string{
-	"drafts": `\Drafts`, "draft": `\Drafts`, "草稿": `\Drafts`, "草稿箱": `\Drafts`, "entwürfe": `\Drafts`, "brouillons": `\Drafts`,
-	"junk": `\Junk`, "spam": `\Junk`, "junk e-mail": `\Junk`, "junk email": `\Junk`, "bulk mail": `\Junk`, "垃圾邮件": `\Junk`, "垃圾箱": `\Junk`, "广告邮件": `\Junk`,
-	"trash": `\Trash`, "deleted": `\Trash`, "deleted messages": `\Trash`, "deleted items": `\Trash`, "已删除": `\Trash`, "已删除邮件": `\Trash`, "papierkorb": `\Trash`, "corbeille": `\Trash`,
-	"sent": `\Sent`, "sent messages": `\Sent`, "sent items": `\Sent`, "sent mail": `\Sent`, "已发送": `\Sent`, "已发送邮件": `\Sent`,
 }

@@ -40,6 +40,7 @@ func (t *tap) ownFetch(ev *scan.Event) (action, []byte) {
 	t.in = false
 	if t.turn.op.kind == opExplore {
 		t.turn.op.tell(f.Seq, f.UID)
+		t.concludeUIDNext(t.box, f.Seq, f.UID)
 		t.box.learn(f.Seq, f.UID)
 	}
 	switch {
