@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -194,6 +195,9 @@ func Eventually(t testing.TB, limit time.Duration, f func() error) {
 	}
 }
 
+// givenPorts are the ports that FreePort has given out, once each: two draws of one server may be the same.
+var givenPorts sync.Map
+
 // FreePort returns a TCP port on 127.0.0.1 that was free a moment ago, for servers
 // that cannot choose one themselves. It lies below the range that the system hands
 // out for port 0 and for outgoing connections, so that nobody gets it meanwhile by chance.
@@ -208,6 +212,9 @@ func FreePort(t testing.TB) int {
 		}
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
+		}
+		if _, taken := givenPorts.LoadOrStore(port, true); taken { // and its server is not up yet
+			continue
 		}
 		return port
 	}

@@ -136,13 +136,11 @@ func (t *tap) mayseal(c *tee) bool {
 	case b.ledger == nil && b.keep:
 		b.early = append(b.early, c)
 		return false
-	case b.ledger == nil || !b.wants(c.env.UID) || !b.claim(c.env.UID):
-		c.close()
-		return false
+	case b.ledger != nil && b.claimFor(c):
+		return true
 	}
-	b.want.Remove(c.env.UID, c.env.UID)
-	c.claimed = true
-	return true
+	c.close()
+	return false
 }
 
 // seal makes a whole copy durable, without keeping anybody waiting.
@@ -260,7 +258,10 @@ func (t *tap) teed(box *selected, c *tee, seq, uid uint32) {
 		return
 	}
 	c.env.UID = uid
-	box.want.Remove(uid, uid)
+	if box.ledger != nil && !box.claimFor(c) {
+		c.close()
+		return
+	}
 	t.seen = append(t.seen, copied{tee: c, end: true})
 }
 

@@ -108,8 +108,12 @@ func (t *tap) ledgerLoaded(b *selected, ledger *journal.Mailbox) {
 		b.plan()
 	}
 	var whole []copied
-	for _, c := range early { // their claims are made when they are sealed
-		whole = append(whole, copied{tee: c, end: true})
+	for _, c := range early {
+		if ledger != nil && b.claimFor(c) {
+			whole = append(whole, copied{tee: c, end: true})
+		} else {
+			c.close()
+		}
 	}
 	t.kick()
 	t.mu.Unlock()
@@ -279,7 +283,11 @@ func (b *selected) identify(seq, uid uint32) {
 		}
 		b.orphans = slices.Delete(b.orphans, i, i+1)
 		o.tee.env.UID = uid
-		b.named = append(b.named, o.tee)
+		if b.ledger != nil && !b.claimFor(o.tee) {
+			o.tee.close()
+		} else {
+			b.named = append(b.named, o.tee)
+		}
 		return
 	}
 }
@@ -468,6 +476,21 @@ func (b *selected) claim(uid uint32) bool {
 		return false
 	}
 	b.busy.Add(uid, uid)
+	return true
+}
+
+// claimFor claims the message of a copy that is here, before anything else fetches it. It reports false for one
+// that is not needed. Callers have the ledger.
+func (b *selected) claimFor(c *tee) bool {
+	uid := c.env.UID
+	if c.claimed || uid == 0 {
+		return true
+	}
+	if !b.wants(uid) || !b.claim(uid) {
+		return false
+	}
+	b.want.Remove(uid, uid)
+	c.claimed = true
 	return true
 }
 
