@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"runtime"
 	"strings"
 	"time"
 
@@ -154,6 +155,11 @@ func migrate(ctx context.Context, pool *sql.DB, d Dialect, files fs.FS, logger *
 	}
 	for _, r := range results {
 		logger.Info("schema migrated", "migration", path.Base(r.Source.Path), "took", r.Duration.Round(time.Millisecond))
+	}
+	if len(results) > 0 {
+		// goose reads with buffers of 4 MiB and pools them; a pool lets go at the second collection.
+		runtime.GC()
+		runtime.GC()
 	}
 	return nil
 }

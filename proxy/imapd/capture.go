@@ -21,7 +21,7 @@ const (
 const (
 	// maxSealing bounds the memory of messages that wait for the disk, in bytes. More are let go and
 	// fetched later.
-	maxSealing = 4 << 20
+	maxSealing = 2 << 20
 	// sealCost is the most that one of them holds: what is longer is on the disk already.
 	sealCost = 128 << 10
 	// sealTimeout bounds how long one of them waits.

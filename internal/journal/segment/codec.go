@@ -61,10 +61,11 @@ type codec struct {
 const quickBytes = 16 << 10
 
 func newCodec(keys *Keyring) (*codec, error) {
-	// One encoder state per core: callers beyond that would only fight for the cores.
+	// One encoder state for two processors of the scheduler: a state holds 300 KB, and callers beyond that would
+	// only fight for the cores.
 	options := []zstd.EOption{
 		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
-		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(chunkBytes),
+		zstd.WithEncoderConcurrency(max(1, runtime.GOMAXPROCS(0)/2)), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(chunkBytes),
 	}
 	enc, err := zstd.NewWriter(nil, options...)
 	if err != nil {

@@ -279,26 +279,32 @@ func (w *Writer) seal(ctx context.Context, meta []byte) error {
 	if err := w.await(ctx); err != nil {
 		return err
 	}
+	g, err := w.addEntry(ctx, meta)
+	if err != nil || !w.log.sync {
+		return err
+	}
+	return w.log.stored(ctx, g)
+}
+
+// addEntry gives the last piece of the body and the metadata to the disk. Its buffers are free when it returns: most
+// of the writers that wait at a busy moment wait for a sync, and hold no memory for that.
+func (w *Writer) addEntry(ctx context.Context, meta []byte) (*group, error) {
 	// Both copies of the body: the encoder may write more than it reads before it gives up.
 	rec := beginRecord(w.log.bufs.get(len(w.plain) + len(w.plain)/64 + len(meta) + len(w.chunks)*chunkRefSize + 1024))
 	defer func() { w.log.bufs.put(rec) }()
 	rec = appendEntryHead(rec, &w.key, entryHead{chunks: w.chunks, size: w.size, meta: meta})
 	rec = w.appendPiece(rec, len(w.chunks), roleLast)
 	endRecord(rec, KindEntry, w.id)
+	w.log.bufs.put(w.plain)
+	w.plain = nil
 
 	h := synced
 	if !w.log.sync {
 		h = lazily
 	}
 	g, _, err := w.log.add(ctx, rec, w.epoch, h)
-	if err != nil {
-		return err
-	}
-	w.handed = true
-	if h == lazily {
-		return nil
-	}
-	return w.log.stored(ctx, g)
+	w.handed = err == nil
+	return g, err
 }
 
 // Handed reports whether the entry was given to the disk, so that it may be found
