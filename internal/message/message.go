@@ -33,26 +33,44 @@ type Message struct {
 	InReplyTo  string   `json:"in_reply_to,omitempty"` // without brackets
 	References []string `json:"references"`            // without brackets, oldest first
 	// ThreadIndex is the conversation's part of Thread-Index, in hexadecimal ([MS-OXOMSG] 2.2.1.3).
-	ThreadIndex string       `json:"thread_index,omitempty"`
-	Subject     string       `json:"subject"`
-	Date        time.Time    `json:"date,omitzero"` // zero when there is no readable Date field
-	From        []Address    `json:"from"`
-	Sender      []Address    `json:"sender,omitempty"`
-	To          []Address    `json:"to"`
-	CC          []Address    `json:"cc"`
-	BCC         []Address    `json:"bcc,omitempty"` // in the sender\'s own copy; it does not count for the key
-	ReplyTo     []Address    `json:"reply_to,omitempty"`
-	Text        string       `json:"text"`          // lines end in LF
-	Unquoted    string       `json:"text_unquoted"` // Text without quoted history
+	ThreadIndex string    `json:"thread_index,omitempty"`
+	Subject     string    `json:"subject"`
+	Date        time.Time `json:"date,omitzero"` // zero when there is no readable Date field
+	From        []Address `json:"from"`
+	Sender      []Address `json:"sender,omitempty"`
+	To          []Address `json:"to"`
+	CC          []Address `json:"cc"`
+	BCC         []Address `json:"bcc,omitempty"` // in the sender\'s own copy; it does not count for the key
+	ReplyTo     []Address `json:"reply_to,omitempty"`
+	Text        string    `json:"text"`          // lines end in LF
+	Unquoted    string    `json:"text_unquoted"` // Text without quoted history
+	// Signature is the sender's block of name and addresses at the end of Unquoted, which still holds it.
+	Signature string `json:"signature,omitempty"`
+	// Language is a guess at the language of Unquoted: a BCP 47 tag such as zh, zh-Hant, en or ja; empty when in doubt.
+	Language    string       `json:"language,omitempty"`
 	HTML        string       `json:"html,omitempty"`
 	Attachments []Attachment `json:"attachments"`
 	Automated   bool         `json:"automated"`        // written by a machine (RFC 3834 and friends)
 	Bulk        bool         `json:"bulk"`             // sent to many: list, bulk or junk
 	Report      string       `json:"report,omitempty"` // report-type of a multipart/report (RFC 6522)
 	Sensitivity string       `json:"sensitivity,omitempty"`
-	Flags       []string     `json:"flags"` // sorted; what could not be read cleanly
+	ListID      string       `json:"list_id,omitempty"`    // of List-Id without brackets and description (RFC 2919)
+	Calendar    string       `json:"calendar,omitempty"`   // METHOD of an invitation, upper case (RFC 5546)
+	Protection  Protection   `json:"protection,omitempty"` // how the body was signed or encrypted
+	Flags       []string     `json:"flags"`                // sorted; what could not be read cleanly
 	Key         string       `json:"key"`
 }
+
+// Protection is how the body of a message was signed or encrypted. It is kept as it is and not checked.
+type Protection string
+
+// The protections.
+const (
+	SMIMESigned    Protection = "smime-signed"    // RFC 8551, 3.5
+	SMIMEEncrypted Protection = "smime-encrypted" // RFC 8551, 3.3
+	PGPSigned      Protection = "pgp-signed"      // RFC 3156, 5, or inline
+	PGPEncrypted   Protection = "pgp-encrypted"   // RFC 3156, 4, or inline
+)
 
 // The flags of a message.
 const (
