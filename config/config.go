@@ -17,6 +17,7 @@ type Config struct {
 	Capture   Capture    `yaml:"capture"`
 	Customers Customers  `yaml:"customers"`
 	Mirror    Mirror     `yaml:"mirror"`
+	Matching  Matching   `yaml:"matching"`
 	Outbox    Outbox     `yaml:"outbox"`
 	Limits    Limits     `yaml:"limits"`
 	Console   Console    `yaml:"console"`
@@ -220,20 +221,6 @@ const (
 // Allowed returns the modes.
 func (InternalMode) Allowed() []string {
 	return []string{string(InternalExclude), string(InternalMirror)}
-}
-
-// UnmatchedMode says what happens to a correspondent that the CRM does not know.
-type UnmatchedMode string
-
-// The treatments of unknown correspondents.
-const (
-	UnmatchedCreate UnmatchedMode = "create" // as a contact
-	UnmatchedSkip   UnmatchedMode = "skip"   // the activity is logged without a contact
-)
-
-// Allowed lists the values.
-func (UnmatchedMode) Allowed() []string {
-	return []string{string(UnmatchedCreate), string(UnmatchedSkip)}
 }
 
 // Outbox is the delivery of queued mail.

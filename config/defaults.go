@@ -22,6 +22,7 @@ func defaults() *Config {
 		},
 		Customers: Customers{Scope: ScopeOwn},
 		Mirror:    Mirror{Internal: InternalExclude, Unmatched: UnmatchedCreate, Workers: 4, MaxAttempts: 20},
+		Matching:  Matching{PlusTags: PlusStrip, Owner: defaultOwner()},
 		Outbox: Outbox{
 			Workers:  8,
 			ExpireIn: Duration(5 * 24 * time.Hour), // RFC 5321, 4.5.4.1: at least 4 to 5 days

@@ -25,6 +25,10 @@ func TestExampleLoads(t *testing.T) {
 		t.Error("the example shows no exception of capture")
 	}
 	cfg.Capture.Accounts = nil // by default there is none
+	if len(cfg.Matching.Rules) == 0 {
+		t.Error("the example shows no exception of matching")
+	}
+	cfg.Matching.Rules = nil
 	bare := parse(t, "upstreams: [{name: a, smtp: {address: \"127.0.0.1:25\", tls: none}}]"+plainListener)
 	// The example shows the defaults.
 	for _, pair := range [][2]any{
@@ -33,6 +37,7 @@ func TestExampleLoads(t *testing.T) {
 		{cfg.Journal, bare.Journal},
 		{cfg.Capture, bare.Capture},
 		{cfg.Customers, bare.Customers},
+		{cfg.Matching, bare.Matching},
 		{cfg.Outbox, bare.Outbox},
 		{cfg.Limits, bare.Limits},
 		{cfg.Console, bare.Console},

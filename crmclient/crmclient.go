@@ -65,8 +65,12 @@ type Activity struct {
 	// Unconfirmed says that the upstream's verdict on the message is unknown.
 	Unconfirmed bool
 	Flags       []string // what could not be read cleanly
-	// Contacts are those that FindContacts returned for the correspondents.
+	// Contacts are those of the correspondents that the CRM has, each once: sorted by address, then by kind, then by id.
 	Contacts []Contact
+	// Companies are those that the domains of the other correspondents belong to, sorted by domain.
+	Companies []Company
+	// Owner is the employee whom the activity belongs to, lower case; empty where nobody is.
+	Owner string
 }
 
 // Contact is one person in a CRM.
@@ -77,6 +81,20 @@ type Contact struct {
 	Name    string
 	Company string
 	Owner   string // the CRM's user, by mail address where it tells
+}
+
+// The kinds of contacts that the mirror itself makes. A CRM may have more.
+const (
+	KindContact = "contact"
+	KindLead    = "lead"
+)
+
+// Company is one organisation in a CRM.
+type Company struct {
+	ID     string // the CRM's own id
+	Name   string
+	Domain string // registrable domain, in Unicode where it can be shown so
+	Owner  string // the CRM's user, by mail address where it tells
 }
 
 // Receipt is what a CRM made of an activity.
@@ -100,6 +118,38 @@ type Client interface {
 type ContactCreator interface {
 	// CreateContact adds a contact unless one with the same address is there, and returns it.
 	CreateContact(ctx context.Context, p Person, owner string) (Contact, error)
+}
+
+// LeadCreator is a Client that tells leads, who are not customers yet, from contacts.
+type LeadCreator interface {
+	// CreateLead adds a lead unless a contact or lead with the same address is there, and returns it.
+	CreateLead(ctx context.Context, p Person, owner string) (Contact, error)
+}
+
+// ContactGetter is a Client that finds a contact by its id.
+type ContactGetter interface {
+	// ContactByID returns the contact, or false where there is none. For a contact that was merged into
+	// another it returns the one that is left.
+	ContactByID(ctx context.Context, id string) (Contact, bool, error)
+}
+
+// CompanyFinder is a Client that knows which company a domain belongs to.
+type CompanyFinder interface {
+	// FindCompany returns the company with the registrable domain, or false where there is none.
+	FindCompany(ctx context.Context, domain string) (Company, bool, error)
+}
+
+// CompanyPlacer is a Client that can put a contact under a company.
+type CompanyPlacer interface {
+	// PlaceContact puts the contact under the company, unless it is under one already. It is idempotent.
+	PlaceContact(ctx context.Context, contactID, companyID string) error
+}
+
+// ContactSuggester is a Client that can look for people by more than their exact address.
+type ContactSuggester interface {
+	// SuggestContacts returns at most limit contacts that may be p: of the same name, or with addresses of the
+	// same domain. The likeliest need not come first.
+	SuggestContacts(ctx context.Context, p Person, limit int) ([]Contact, error)
 }
 
 // Checker is a Client that can try its connection and credentials without writing anything.
