@@ -22,7 +22,11 @@ func (t *tap) isOwn(ev *scan.Event) bool {
 	case opExplore:
 		return ev.Last && f.UID != 0 && !f.Touched && (t.uidOnly || op.ask.Contains(f.Seq))
 	case opBody:
-		return (f.Seq == op.seq || t.uidOnly && t.turn.body != nil && f.UID == t.turn.body.uid) && (f.Section == scan.SectionPartial || f.Section == scan.SectionWhole) && t.turn.body != nil
+		m := t.turn.body
+		if m == nil || f.Section != scan.SectionPartial && f.Section != scan.SectionWhole {
+			return false
+		}
+		return f.Seq == op.seq || t.uidOnly && f.UID == m.uid
 	}
 	return false
 }
