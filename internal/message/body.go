@@ -23,6 +23,7 @@ type parser struct {
 	plainRoom   int   // what is left of MaxText
 	htmlRoom    int
 	shown       []shownText // what the key counts
+	fileHashes  []string    // likewise
 	rawDate     string
 	report      string
 

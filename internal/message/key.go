@@ -47,10 +47,7 @@ func (p *parser) key(m *Message) string {
 	for _, s := range p.shown {
 		put(s.kind, s.text)
 	}
-	files := make([]string, 0, len(m.Attachments))
-	for _, a := range m.Attachments {
-		files = append(files, a.canonical)
-	}
+	files := slices.Clone(p.fileHashes)
 	slices.Sort(files)
 	for _, f := range files {
 		put("file", f)

@@ -23,8 +23,6 @@ type Attachment struct {
 	// Part is the number of the part as IMAP counts (RFC 9051, 6.4.5.1).
 	Part      string `json:"part"`
 	ContentID string `json:"content_id,omitempty"` // without brackets
-
-	canonical string // hash that counts in the message key
 }
 
 // Message is one mail, decoded. All its strings are valid UTF-8 without NUL.

@@ -150,10 +150,7 @@ func (p *parser) attachment(e entity, at part) stop {
 		Name: e.name, Type: e.mediaType, Size: s.size, SHA256: hex.EncodeToString(s.sum.Sum(nil)), Part: at.path, ContentID: e.contentID,
 		Inline: e.disposition == "inline" || e.disposition == "" && e.contentID != "" && at.parent == "multipart/related",
 	}
-	a.canonical = a.SHA256
-	if s.lineSum != nil {
-		a.canonical = s.lineSum.sum()
-	}
+	p.fileHashes = append(p.fileHashes, s.canonical())
 	if a.Name == "" {
 		a.Name = p.nameFor(e, s.head, index)
 	}
@@ -210,6 +207,14 @@ type fileSink struct {
 
 // headBytes are kept of each file, to name a nested message after its subject.
 const headBytes = 8 << 10
+
+// canonical returns the hash by which the key knows the file.
+func (s *fileSink) canonical() string {
+	if s.lineSum != nil {
+		return s.lineSum.sum()
+	}
+	return hex.EncodeToString(s.sum.Sum(nil))
+}
 
 func (s *fileSink) Write(b []byte) (int, error) {
 	s.size += int64(len(b))
