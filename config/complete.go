@@ -36,6 +36,7 @@ func (c *Config) complete() {
 	}
 	if c.Targets == nil {
 		c.Targets = []Target{{Name: "crm", Type: builtinTarget}}
+		c.Targets[0].setDefaults()
 	}
 	if c.Journal.KeyFile == "" {
 		c.Journal.KeyFile = filepath.Join(c.DataDir, "master.key")

@@ -194,7 +194,7 @@ func (d *decoder) target(node ast.Node, v reflect.Value, path string) {
 	d.structure(node, v, path, true)
 	if !isScalarNode(node) {
 		v.FieldByName("Section").Set(reflect.ValueOf(content{
-			node: node, src: d.src, path: path, reserved: []string{"name", "type"},
+			node: node, src: d.src, path: path, reserved: commonKeys(),
 		}.section()))
 	}
 }

@@ -38,11 +38,11 @@ func (s Section) open() content {
 }
 
 // NewSection returns the section that a YAML text holds, as it would stand in
-// the list of targets; the keys name and type may be in it. It is for tests of
+// the list of targets; the keys that are common to all may be in it. It is for tests of
 // connectors: a text that is not YAML fails in Decode.
 func NewSection(text string) Section {
 	src, node, err := readSource("section.yaml", []byte(text))
-	return content{node: node, src: src, reserved: []string{"name", "type"}, err: err}.section()
+	return content{node: node, src: src, reserved: commonKeys(), err: err}.section()
 }
 
 // Decode reads the section into a pointer to a struct with yaml tags. What the
@@ -101,13 +101,18 @@ func (s Section) Path() string { return s.open().path }
 // String says that this is a section; its values may be secrets.
 func (s Section) String() string { return "<section>" }
 
-// Target is one CRM connection. Name and Type are common to all; the rest of
+// Target is one CRM connection. The fields with a key are common to all; the rest of
 // the section belongs to the connector, which reads it with Decode.
 type Target struct {
-	Name    string `yaml:"name"` // unique; letters a to z, digits, hyphens
-	Type    string `yaml:"type"` // of the connector
+	Name    string   `yaml:"name"` // unique; letters a to z, digits, hyphens
+	Type    string   `yaml:"type"` // of the connector
+	Deliver Delivery `yaml:"deliver"`
+	Alarm   Alarm    `yaml:"alarm"`
 	Section `yaml:"-"`
 }
+
+// commonKeys are the keys of a target that are not its connector's.
+func commonKeys() []string { return keysOf(fieldsOf(targetType)) }
 
 // String names the target.
 func (t Target) String() string { return t.Name + " (" + t.Type + ")" }

@@ -329,8 +329,10 @@ func (v *validator) networks(path string, list []netip.Prefix, remedy string) {
 // targets checks names and types, and lets the connectors check the rest.
 func (v *validator) targets(checks []Check) {
 	names := map[string]int{}
-	for i, target := range v.cfg.Targets {
-		path := fmt.Sprintf("targets[%d]", i)
+	for i := range v.cfg.Targets {
+		path, target := fmt.Sprintf("targets[%d]", i), v.cfg.Targets[i]
+		v.delivery(path+".deliver", &v.cfg.Targets[i].Deliver)
+		v.alarm(path+".alarm", target.Alarm)
 		v.name(path+".name", target.Name, names)
 		names[target.Name]++
 		if !v.required(path+".type", target.Type, "Write the kind of CRM: builtin, webhook and so on.") {
