@@ -59,9 +59,11 @@ type Activity struct {
 	TextUnquoted string   // without quoted history
 	HTML         string   // sanitised
 	Attachments  []Attachment
-	Accounts     []string // employees who sent or got it, lower case
-	Sightings    []Sighting
-	Automated    bool // written by a machine: RFC 3834, bulk, DSN
+	// AttachmentsLeft are the files that the target does not get, with the reason.
+	AttachmentsLeft []AttachmentLeft
+	Accounts        []string // employees who sent or got it, lower case
+	Sightings       []Sighting
+	Automated       bool // written by a machine: RFC 3834, bulk, DSN
 	// Unconfirmed says that the upstream's verdict on the message is unknown.
 	Unconfirmed bool
 	Flags       []string // what could not be read cleanly
