@@ -40,7 +40,20 @@
 // or a removed Bcc has the key of the submitted copy; the same words sent again
 // have another Date or Message-ID and so another key; and a forged Message-ID over
 // other content is another message. Display names, file names, Bcc, boundaries and all other fields
-// do not count. What a mailing list or a scanner adds to the text does.
+// do not count. What a mailing list or a scanner adds to the text does. Text past Options.MaxText does not.
+//
+// # Likeness
+//
+// The key is strong: equal keys are one message, whatever happened. Other keys may still be the same message, where
+// a provider replaced its Message-ID or Date, or a list added its marks. Two weaker signs are for those who know
+// where the copies were seen (package mirror); neither is proof by itself:
+//
+//   - the likeness: "l1-" and half a SHA-256 over the lines text, html, file, from and subject as above, and "to" always. It
+//     has no id, date or salt. It is empty without a sender, without any content, and where the content was not read to
+//     its end. The same words to the same people have it each time they are sent: a likeness says "perhaps", never "is".
+//   - [Message.ListCopyOf] compares what a list sent with the original: the same id, date, sender and files, a subject that ends as
+//     the original's, a text that begins with it and has at most a footer more. A forger who knows all that
+//     can add a footer's length of text unseen, to a message that is mirrored anyway.
 //
 // It does not decide what is mirrored, store anything, or load anything remote.
 // TNEF and uuencoded files stay what they are: an attachment, and text.

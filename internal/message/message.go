@@ -57,6 +57,12 @@ type Message struct {
 	Protection  Protection   `json:"protection,omitempty"` // how the body was signed or encrypted
 	Flags       []string     `json:"flags"`                // sorted; what could not be read cleanly
 	Key         string       `json:"key"`
+	// Likeness is what copies of a message share whose Message-ID or Date somebody replaced: a hash over sender, people
+	// addressed, subject and content. It is empty where there is too little to go by.
+	Likeness string `json:"-"`
+
+	shown []shownText // what the key counts, for ListCopyOf
+	files []string
 }
 
 // Protection is how the body of a message was signed or encrypted. It is kept as it is and not checked.
@@ -138,7 +144,7 @@ func (p *parser) parse() (*Message, error) {
 	m.Report = p.report
 	m.readAutomated(h, p.o)
 	m.Flags = slices.AppendSeq(make([]string, 0, len(p.flags)), p.flagList())
-	m.Key = p.key(m)
+	m.Key, m.Likeness = p.keys(m)
 	return m, nil
 }
 
