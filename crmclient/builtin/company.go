@@ -141,7 +141,10 @@ func (c *CRM) companyForName(ctx context.Context, tx store.Querier, name, domain
 		if err == nil {
 			_, err = tx.ExecContext(ctx, `UPDATE crm_companies SET name = $1, name_key = $2, search = $3, version = version + 1, updated_at = $4 WHERE id = $5`,
 				name, key, searchText(name, domain), store.Micros(c.now()), id)
-			return id, err
+			if err != nil {
+				return 0, err
+			}
+			return id, touched(ctx, tx, `company_id = $2`, id)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return 0, err
@@ -172,6 +175,9 @@ func (c *CRM) UpdateCompany(ctx context.Context, o Company) (Company, error) {
 			o.Name, searchText(o.Name), nullText(o.Domain), o.Phone, o.Website, o.Address, o.Owner,
 			o.Note, custom, o.search(), store.Micros(c.now()), o.ID, o.Version)
 		if err := changed(ctx, tx, r, err, "crm_companies", o.ID); err != nil {
+			return err
+		}
+		if err := touched(ctx, tx, `company_id = $2`, o.ID); err != nil { // contacts tell its name
 			return err
 		}
 		o, err = scanCompany(tx.QueryRowContext(ctx, `SELECT `+companyColumns+` FROM crm_companies WHERE id = $1`, o.ID))

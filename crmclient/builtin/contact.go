@@ -129,7 +129,10 @@ func (c *CRM) insertContact(ctx context.Context, tx store.Querier, p Contact) (i
 	if err != nil {
 		return 0, err
 	}
-	return id, setAddresses(ctx, tx, id, p.Addresses)
+	if err := setAddresses(ctx, tx, id, p.Addresses); err != nil {
+		return 0, err
+	}
+	return id, touched(ctx, tx, `id = $2`, id)
 }
 
 func (c *CRM) chooseCompany(ctx context.Context, tx store.Querier, p *Contact) error {
@@ -219,7 +222,10 @@ func (c *CRM) updateContact(ctx context.Context, tx store.Querier, p Contact) er
 	if err := changed(ctx, tx, r, err, "crm_contacts", p.ID); err != nil {
 		return err
 	}
-	return setAddresses(ctx, tx, p.ID, p.Addresses)
+	if err := setAddresses(ctx, tx, p.ID, p.Addresses); err != nil {
+		return err
+	}
+	return touched(ctx, tx, `id = $2`, p.ID)
 }
 
 // Contact returns one contact, or ErrNotFound.

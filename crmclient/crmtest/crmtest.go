@@ -25,7 +25,7 @@ import (
 // Subject is a connector under test.
 type Subject struct {
 	// Fake returns a fake without records. If it is also an HTTPFake, the wire tests run; if it is
-	// a Seeder, FindContacts is tested.
+	// a Seeder, FindContacts is tested; if it is a ContactKeeper, following its contacts is.
 	Fake func(t *testing.T) Fake
 	// New builds the connector for the fake, with Secrets as its credentials. It registers the clean-up with t.
 	New func(t *testing.T, f Fake, c Connection) crmclient.Client
@@ -88,6 +88,9 @@ func Run(t *testing.T, s Subject) {
 	s.runRecords(t)
 	if _, ok := s.Fake(t).(Seeder); ok {
 		t.Run("find contacts", s.findContacts)
+	}
+	if _, ok := s.Fake(t).(ContactKeeper); ok {
+		t.Run("contacts", s.runContacts)
 	}
 	if _, ok := s.Fake(t).(HTTPFake); ok {
 		s.runWire(t)
