@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"heliograph/internal/limit"
 	"heliograph/proxy/backfill"
 )
 
@@ -72,7 +71,7 @@ func (g *Gateway) buildBackfill(context.Context) error {
 			defer g.mu.Unlock()
 			return backfill.Settings{Router: g.router.get(), Capture: g.cfg.Capture}
 		},
-		Journal: g.journal, Limiter: g.limits, Failures: limit.NewFailures(g.limits, g.cfg.Limits.LoginPerMinute),
+		Journal: g.journal, Limiter: g.limits, Failures: g.failures,
 		Pace: g.pace, Logger: g.log, Registerer: g.registry,
 	})
 	g.onClose("backfill", func(context.Context) error { g.backfill.Close(); return nil })

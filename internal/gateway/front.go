@@ -5,7 +5,6 @@ import (
 
 	"heliograph/config"
 	"heliograph/internal/customerbox"
-	"heliograph/internal/limit"
 	"heliograph/proxy"
 	"heliograph/proxy/imapd"
 	"heliograph/proxy/smtpd"
@@ -14,7 +13,6 @@ import (
 // buildFront makes what speaks with mail programs, of which only that which a
 // listener needs, and the listeners.
 func (g *Gateway) buildFront(context.Context) error {
-	g.failures = limit.NewFailures(g.limits, g.cfg.Limits.LoginPerMinute)
 	g.smtp = smtpd.New(smtpd.Options{
 		Settings: g.smtpSettings(g.cfg), Journal: g.journal, Limiter: g.limits, Failures: g.failures,
 		Pace: g.pace, Hostname: hostname(), Logger: g.log, Registerer: g.registry,

@@ -52,7 +52,7 @@ type Gateway struct {
 	limits    limit.Backend
 	journal   *journal.Journal
 	router    *swapRouter
-	failures  *limit.Failures // one guard of logins for all fronts
+	failures  *limit.Failures // one guard of logins for all fronts and for what the control socket is asked for
 	smtp      *smtpd.Server
 	machines  *smtpd.Queue        // nil without a listener of mode queue
 	imap      *imapd.Server       // nil without an IMAP listener of mode proxy
@@ -198,7 +198,7 @@ func (g *Gateway) openLimits(context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.limits = b
+	g.limits, g.failures = b, limit.NewFailures(b, g.cfg.Limits.LoginPerMinute)
 	g.onClose("limits", func(context.Context) error { return b.Close() })
 	return nil
 }
