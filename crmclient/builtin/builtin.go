@@ -28,10 +28,10 @@ import (
 
 // CRM is the built-in CRM. Its methods may run concurrently, also in several processes on one database.
 type CRM struct {
-	db   *store.DB
-	cfg  Config
-	free map[string]bool
-	now  func() time.Time
+	db      *store.DB
+	cfg     Config
+	domains crmclient.CompanyDomains
+	now     func() time.Time
 }
 
 var (
@@ -57,10 +57,7 @@ func New(db *store.DB, cfg Config) (*CRM, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &CRM{db: db, cfg: cfg.withDefaults(), free: map[string]bool{}, now: time.Now}
-	for _, d := range cfg.FreeMailDomains {
-		c.free[strings.ToLower(d)] = true
-	}
+	c := &CRM{db: db, cfg: cfg.withDefaults(), domains: crmclient.NewCompanyDomains(cfg.FreeMailDomains), now: time.Now}
 	return c, nil
 }
 
