@@ -207,7 +207,20 @@ const [want] = args;
 const folder = shown();
 await until(want + " messages", () => folder.getTotalMessages(false) == want);
 folder.setFlag(Ci.nsMsgFolderFlags.Offline);
-await new Promise((resolve, reject) => folder.downloadAllForOffline(listener(resolve, reject), null));
+const busy = 0x8055000a; // it still reads what IDLE told of
+let loaded;
+await until("the mailbox to be free", () => {
+  const { promise, resolve, reject } = Promise.withResolvers();
+  try {
+    folder.downloadAllForOffline(listener(resolve, reject), null);
+  } catch (e) {
+    if (e.result == busy) return false;
+    throw e;
+  }
+  loaded = promise;
+  return true;
+});
+await loaded;
 await until("the bodies", () => [...folder.messages].every(m => m.flags & Ci.nsMsgMessageFlags.Offline));
 done(true);
 `
