@@ -329,7 +329,7 @@ func (t *tap) appendLine(cmd *issued, ev *scan.Event) {
 	}
 	fragment := ev.Text
 	if cmd.appends == nil {
-		name, rest, ok := mailboxOf(cmd.args)
+		name, rest, ok := scan.Mailbox(cmd.args)
 		if !ok || len(bytes.TrimSpace(rest)) == 0 {
 			return // the literal is the name
 		}

@@ -1,9 +1,7 @@
 package imapd
 
 import (
-	"bytes"
 	"errors"
-	"strings"
 	"time"
 
 	"heliograph/proxy/imapd/scan"
@@ -30,7 +28,6 @@ const (
 	commandClose // CLOSE and UNSELECT
 	commandIdle
 	commandAppend
-	commandEnable
 	commandLogout
 )
 
@@ -51,8 +48,6 @@ func kindOf(verb string) commandKind {
 		return commandIdle
 	case "APPEND":
 		return commandAppend
-	case "ENABLE":
-		return commandEnable
 	case "LOGOUT":
 		return commandLogout
 	}
@@ -288,7 +283,7 @@ func (t *tap) clientLine(ev *scan.Event) (own string) {
 	t.cmds = append(t.cmds, cmd)
 	t.cost += cmd.cost()
 	switch cmd.kind {
-	case commandSelect, commandAppend, commandEnable:
+	case commandSelect, commandAppend:
 		cmd.args = append(cmd.args, ev.Command.Args[:min(len(ev.Command.Args), maxArgs)]...)
 		if !ev.Last {
 			cmd.args = append(cmd.args, "\r\n"...)
@@ -301,7 +296,7 @@ func (t *tap) clientLine(ev *scan.Event) (own string) {
 // cost is the most memory that the command takes, in bytes.
 func (c *issued) cost() int {
 	switch c.kind {
-	case commandSelect, commandAppend, commandEnable:
+	case commandSelect, commandAppend:
 		return len(c.tag) + maxArgs
 	}
 	return len(c.tag)
@@ -351,26 +346,4 @@ func (t *tap) idling() *issued {
 		return nil
 	}
 	return t.cmds[0]
-}
-
-// mailboxOf reads the mailbox name at the beginning of arguments that may hold a literal.
-func mailboxOf(args []byte) (name string, rest []byte, ok bool) {
-	if len(args) > 0 && args[0] == '{' || bytes.HasPrefix(args, []byte("~{")) {
-		head, tail, found := bytes.Cut(args, []byte("}\r\n"))
-		if !found {
-			return "", nil, false
-		}
-		size, plain := 0, strings.TrimRight(strings.TrimLeft(string(head), "~{"), "+-")
-		for _, c := range plain {
-			if c < '0' || c > '9' || size > maxArgs {
-				return "", nil, false
-			}
-			size = size*10 + int(c-'0')
-		}
-		if size > len(tail) {
-			return "", nil, false
-		}
-		return scan.DecodeMailbox(tail[:size]), tail[size:], true
-	}
-	return scan.Mailbox(args)
 }

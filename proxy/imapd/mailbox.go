@@ -54,7 +54,7 @@ const (
 
 // newBox is the mailbox of a SELECT.
 func (t *tap) newBox(args []byte) *selected {
-	name, _, ok := mailboxOf(args)
+	name, _, ok := scan.Mailbox(args)
 	if !ok {
 		name = ""
 	}

@@ -6,9 +6,9 @@ import (
 	"heliograph/internal/uidset"
 )
 
-// Mailbox reads the mailbox name that arg begins with, an atom or a quoted string, and
-// returns it as UTF-8, with INBOX in upper case, and what follows behind it. It fails where
-// the name comes as a literal: replace the announcement by AppendQuoted of its bytes.
+// Mailbox reads the mailbox name that arg begins with, and returns it as UTF-8, with INBOX in upper
+// case, and what follows behind it. The name is an atom, a quoted string, or a literal whose
+// bytes stand behind the CRLF of its announcement; without all of them it fails.
 func Mailbox(arg []byte) (name string, rest []byte, ok bool) {
 	arg = trimSpace(arg)
 	if len(arg) == 0 {
@@ -20,6 +20,14 @@ func Mailbox(arg []byte) (name string, rest []byte, ok bool) {
 			return "", nil, false
 		}
 		return DecodeMailbox(appendUnquoted(nil, arg[1:n-1])), trimSpace(arg[n:]), true
+	}
+	if line, behind, found := bytes.Cut(arg, []byte("\r\n")); found {
+		if a, ok := announced(line); ok && a.at == 0 {
+			if a.size > int64(len(behind)) {
+				return "", nil, false
+			}
+			return DecodeMailbox(behind[:a.size]), trimSpace(behind[a.size:]), true
+		}
 	}
 	n := 0
 	for n < len(arg) && !isSpace(arg[n]) && arg[n] != '(' && arg[n] != ')' && arg[n] != '"' && arg[n] != '{' {

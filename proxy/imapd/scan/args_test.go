@@ -16,30 +16,38 @@ func TestMailbox(t *testing.T) {
 		name, rest string
 		fails      bool
 	}{
-		`INBOX`:                   {name: "INBOX"},
-		`inbox (CONDSTORE)`:       {name: "INBOX", rest: "(CONDSTORE)"},
-		`"InBox"`:                 {name: "INBOX"},
-		` Sent (\Seen) {5}`:       {name: "Sent", rest: `(\Seen) {5}`},
-		`"a \"b\" \\c" x`:         {name: `a "b" \c`, rest: "x"},
-		`[Gmail]/All`:             {name: "[Gmail]/All"},
-		`"[Gmail]/&V4NXPpCuTvY-"`: {name: "[Gmail]/垃圾邮件"},
-		`Entw&APw-rfe`:            {name: "Entwürfe"},
-		`&2D3eAA-`:                {name: "😀"},
-		`a&-b`:                    {name: "a&b"},
-		`"&-&-"`:                  {name: "&&"},
-		`""`:                      {name: ""},
-		`"Entwürfe"`:              {name: "Entwürfe"}, // UTF8=ACCEPT
-		`a&b`:                     {name: "a&b"},      // no modified UTF-7
-		`&AGE-`:                   {name: "&AGE-"},    // "a" needs no encoding
-		`&2D0-`:                   {name: "&2D0-"},    // half a pair
-		`&AP`:                     {name: "&AP"},
-		`&APw-&APw-`:              {name: "&APw-&APw-"}, // two runs where one would do
-		`x)`:                      {name: "x", rest: ")"},
-		`{5}`:                     {fails: true},
-		`a{5}`:                    {fails: true},
-		``:                        {fails: true},
-		`"x`:                      {fails: true},
-		`(x)`:                     {fails: true},
+		`INBOX`:                     {name: "INBOX"},
+		`inbox (CONDSTORE)`:         {name: "INBOX", rest: "(CONDSTORE)"},
+		`"InBox"`:                   {name: "INBOX"},
+		` Sent (\Seen) {5}`:         {name: "Sent", rest: `(\Seen) {5}`},
+		`"a \"b\" \\c" x`:           {name: `a "b" \c`, rest: "x"},
+		`[Gmail]/All`:               {name: "[Gmail]/All"},
+		`"[Gmail]/&V4NXPpCuTvY-"`:   {name: "[Gmail]/垃圾邮件"},
+		`Entw&APw-rfe`:              {name: "Entwürfe"},
+		`&2D3eAA-`:                  {name: "😀"},
+		`a&-b`:                      {name: "a&b"},
+		`"&-&-"`:                    {name: "&&"},
+		`""`:                        {name: ""},
+		`"Entwürfe"`:                {name: "Entwürfe"}, // UTF8=ACCEPT
+		`a&b`:                       {name: "a&b"},      // no modified UTF-7
+		`&AGE-`:                     {name: "&AGE-"},    // "a" needs no encoding
+		`&2D0-`:                     {name: "&2D0-"},    // half a pair
+		`&AP`:                       {name: "&AP"},
+		`&APw-&APw-`:                {name: "&APw-&APw-"}, // two runs where one would do
+		`x)`:                        {name: "x", rest: ")"},
+		`{5}`:                       {fails: true},
+		"{5}\r\nA b\"c (x)":         {name: "A b\"c", rest: "(x)"},
+		"~{5+}\r\ninbox":            {name: "INBOX"},
+		"{0}\r\n {3}":               {name: "", rest: "{3}"},
+		"{9}\r\nEntw&APw-rfe":       {name: "Entwü", rest: "rfe"},
+		"{5}\r\nabcd":               {fails: true},
+		"{9223372036854775807}\r\n": {fails: true},
+		"{-1}\r\nabc":               {fails: true},
+		"a {1}\r\nb":                {name: "a", rest: "{1}\r\nb"},
+		`a{5}`:                      {fails: true},
+		``:                          {fails: true},
+		`"x`:                        {fails: true},
+		`(x)`:                       {fails: true},
 	} {
 		name, rest, ok := scan.Mailbox([]byte(in))
 		if ok == want.fails || name != want.name || string(rest) != want.rest {
@@ -72,7 +80,7 @@ func TestEncodeMailbox(t *testing.T) {
 }
 
 func FuzzMailbox(f *testing.F) {
-	for _, in := range []string{`"a\"" x`, `&2D3eAA-`, `&-`, `{5}`, `Entw&APw-rfe`} {
+	for _, in := range []string{"{5}\r\nA b c (x)", `"a\"" x`, `&2D3eAA-`, `&-`, `{5}`, `Entw&APw-rfe`} {
 		f.Add([]byte(in))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
