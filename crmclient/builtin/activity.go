@@ -37,6 +37,8 @@ type Activity struct {
 	Automated    bool                 `json:"automated"`
 	Unconfirmed  bool                 `json:"unconfirmed"`
 	ContactIDs   []int64              `json:"contact_ids"`
+	CompanyIDs   []int64              `json:"company_ids"` // of correspondents who are no contacts
+	Owner        string               `json:"owner,omitempty"`
 	Created      time.Time            `json:"created"`
 	Updated      time.Time            `json:"updated"`
 }
@@ -78,7 +80,7 @@ func (c *CRM) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient.Re
 			return err
 		}
 		receipt = crmclient.Receipt{RemoteID: strconv.FormatInt(id, 10), Duplicate: !isNew}
-		return linkContacts(ctx, tx, id, a)
+		return linkAll(ctx, tx, id, a)
 	})
 	if err != nil {
 		return crmclient.Receipt{}, fmt.Errorf("log activity: %w", err)
@@ -90,12 +92,12 @@ func (c *CRM) insertActivity(ctx context.Context, tx store.Querier, a *crmclient
 	now := store.Micros(c.now())
 	err = tx.QueryRowContext(ctx, `
 		INSERT INTO crm_activities (key, message_id, thread, direction, subject, sent_at, from_name, from_address, people,
-			body, body_unquoted, html, accounts, sightings, flags, automated, unconfirmed, created_at, updated_at)
-		VALUES (`+placeholders(18)+`, $18) ON CONFLICT (key) DO NOTHING RETURNING id`,
+			body, body_unquoted, html, accounts, sightings, flags, automated, unconfirmed, owner, created_at, updated_at)
+		VALUES (`+placeholders(19)+`, $19) ON CONFLICT (key) DO NOTHING RETURNING id`,
 		clean(a.Key), clean(a.MessageID), clean(a.Thread), string(a.Direction), clean(a.Subject), store.Micros(a.Date),
 		clean(a.From.Name), normalAddress(a.From.Address), toJSON(people{a.To, a.CC, a.BCC}),
 		clean(a.Text), clean(a.TextUnquoted), clean(a.HTML), toJSON(sorted(a.Accounts)), toJSON(a.Sightings), toJSON(a.Flags),
-		boolInt(a.Automated), boolInt(a.Unconfirmed), now).Scan(&id)
+		boolInt(a.Automated), boolInt(a.Unconfirmed), normalAddress(a.Owner), now).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}

@@ -98,7 +98,7 @@ func findContactsPart(ctx context.Context, q store.Querier, addresses []string) 
 	var w where
 	list := w.list(normalAddresses(addresses))
 	rows, err := q.QueryContext(ctx, `
-		SELECT a.address, p.id, p.name, p.owner, COALESCE(o.name, '')
+		SELECT a.address, p.id, p.kind, p.name, p.owner, COALESCE(o.name, '')
 		FROM crm_contact_addresses a
 		JOIN crm_contacts p ON p.id = a.contact_id
 		LEFT JOIN crm_companies o ON o.id = p.company_id
@@ -107,9 +107,9 @@ func findContactsPart(ctx context.Context, q store.Querier, addresses []string) 
 		return nil, err
 	}
 	return collect(rows, func(row scanner) (crmclient.Contact, error) {
-		k := crmclient.Contact{Kind: "contact"}
+		var k crmclient.Contact
 		var id int64
-		err := row.Scan(&k.Address, &id, &k.Name, &k.Owner, &k.Company)
+		err := row.Scan(&k.Address, &id, &k.Kind, &k.Name, &k.Owner, &k.Company)
 		k.ID = strconv.FormatInt(id, 10)
 		return k, err
 	})
@@ -117,6 +117,10 @@ func findContactsPart(ctx context.Context, q store.Querier, addresses []string) 
 
 // CreateContact adds a contact with p's address unless there is one, and returns it.
 func (c *CRM) CreateContact(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
+	return c.createPerson(ctx, p, owner, crmclient.KindContact)
+}
+
+func (c *CRM) createPerson(ctx context.Context, p crmclient.Person, owner, kind string) (crmclient.Contact, error) {
 	address := normalAddress(p.Address)
 	if !isAddress(address) {
 		return crmclient.Contact{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the person has no usable mail address"}
@@ -134,7 +138,7 @@ func (c *CRM) CreateContact(ctx context.Context, p crmclient.Person, owner strin
 		if name == "" {
 			name = address
 		}
-		_, err = c.AddContact(ctx, Contact{Name: name, Addresses: []string{address}, Owner: normalAddress(owner), Source: SourceMail})
+		_, err = c.AddContact(ctx, Contact{Kind: kind, Name: name, Addresses: []string{address}, Owner: normalAddress(owner), Source: SourceMail})
 		if err != nil && !errors.Is(err, ErrAddressTaken) {
 			return crmclient.Contact{}, fmt.Errorf("create contact: %w", err)
 		}

@@ -164,7 +164,7 @@ func recordsOf(found []Contact) []crmclient.ContactRecord {
 // record is the contact as other parts of the gateway see contacts of any CRM.
 func (p *Contact) record() crmclient.ContactRecord {
 	r := crmclient.ContactRecord{
-		ID: strconv.FormatInt(p.ID, 10), Kind: "contact", Name: p.Name, Company: p.Company, Owner: p.Owner,
+		ID: strconv.FormatInt(p.ID, 10), Kind: p.Kind, Name: p.Name, Company: p.Company, Owner: p.Owner,
 		Addresses: p.Addresses, Fields: map[string]string{}, UpdatedAt: p.Updated,
 	}
 	for name, value := range map[string]string{crmclient.FieldTitle: p.Title, crmclient.FieldPhone: p.Phone, crmclient.FieldMobile: p.Mobile} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/crmclient"
 	"heliograph/internal/store"
 )
 
@@ -19,6 +20,7 @@ const (
 // Contact is one person.
 type Contact struct {
 	ID           int64          `json:"id"`
+	Kind         string         `json:"kind,omitempty"` // crmclient.KindContact or KindLead; empty means the former
 	Name         string         `json:"name"`
 	Addresses    []string       `json:"addresses"` // lower case, the main one first; unique among all contacts
 	CompanyID    int64          `json:"company_id,omitempty"`
@@ -45,7 +47,7 @@ type ContactFilter struct {
 }
 
 const contactQuery = `
-	SELECT p.id, p.name, COALESCE(p.company_id, 0), COALESCE(o.name, ''), p.title, p.phone, p.mobile, p.owner, p.source, p.note,
+	SELECT p.id, p.kind, p.name, COALESCE(p.company_id, 0), COALESCE(o.name, ''), p.title, p.phone, p.mobile, p.owner, p.source, p.note,
 		p.custom, p.last_activity_at, p.version, p.created_at, p.updated_at
 	FROM crm_contacts p LEFT JOIN crm_companies o ON o.id = p.company_id`
 
@@ -53,7 +55,7 @@ func scanContact(row scanner) (Contact, error) {
 	var p Contact
 	var custom string
 	var last, created, updated int64
-	err := row.Scan(&p.ID, &p.Name, &p.CompanyID, &p.Company, &p.Title, &p.Phone, &p.Mobile, &p.Owner, &p.Source, &p.Note,
+	err := row.Scan(&p.ID, &p.Kind, &p.Name, &p.CompanyID, &p.Company, &p.Title, &p.Phone, &p.Mobile, &p.Owner, &p.Source, &p.Note,
 		&custom, &last, &p.Version, &created, &updated)
 	if err != nil {
 		return p, err
@@ -84,6 +86,7 @@ func (p *Contact) check() (custom string, err error) {
 	if p.Source == "" {
 		p.Source = SourceManual
 	}
+	k.oneOf("kind", &p.Kind, []string{crmclient.KindContact, crmclient.KindLead})
 	k.oneOf("source", &p.Source, []string{SourceManual, SourceMail, SourceImport})
 	k.text("note", &p.Note)
 	custom = k.custom(p.Custom)
@@ -122,10 +125,10 @@ func (c *CRM) insertContact(ctx context.Context, tx store.Querier, p Contact) (i
 	}
 	now := store.Micros(c.now())
 	err = tx.QueryRowContext(ctx, `
-		INSERT INTO crm_contacts (name, company_id, title, phone, mobile, owner, source, note, custom, last_activity_at,
+		INSERT INTO crm_contacts (name, kind, company_id, title, phone, mobile, owner, source, note, custom, last_activity_at,
 			version, created_at, updated_at, search)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 1, $10, $10, $11) RETURNING id`,
-		p.Name, nullID(p.CompanyID), p.Title, p.Phone, p.Mobile, p.Owner, p.Source, p.Note, custom, now, p.search()).Scan(&id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 1, $11, $11, $12) RETURNING id`,
+		p.Name, p.Kind, nullID(p.CompanyID), p.Title, p.Phone, p.Mobile, p.Owner, p.Source, p.Note, custom, now, p.search()).Scan(&id)
 	if err != nil {
 		return 0, err
 	}
@@ -215,10 +218,10 @@ func (c *CRM) updateContact(ctx context.Context, tx store.Querier, p Contact) er
 	}
 	r, err := tx.ExecContext(ctx, `
 		UPDATE crm_contacts SET name = $1, company_id = $2, title = $3, phone = $4, mobile = $5, owner = $6, source = $7,
-			note = $8, custom = $9, search = $10, updated_at = $11, version = version + 1
+			note = $8, custom = $9, search = $10, updated_at = $11, kind = $14, version = version + 1
 		WHERE id = $12 AND version = $13`,
 		p.Name, nullID(p.CompanyID), p.Title, p.Phone, p.Mobile, p.Owner, p.Source, p.Note, custom, p.search(),
-		store.Micros(c.now()), p.ID, p.Version)
+		store.Micros(c.now()), p.ID, p.Version, p.Kind)
 	if err := changed(ctx, tx, r, err, "crm_contacts", p.ID); err != nil {
 		return err
 	}

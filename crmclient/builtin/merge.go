@@ -166,6 +166,9 @@ func (p *Contact) absorb(q Contact) {
 		}
 		p.Note += q.Note
 	}
+	if q.Kind == crmclient.KindContact { // more than a lead
+		p.Kind = q.Kind
+	}
 	if p.CompanyID == 0 {
 		p.CompanyID = q.CompanyID
 	}

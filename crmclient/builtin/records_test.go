@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
 	"heliograph/crmclient/crmtest"
 	"heliograph/internal/store"
@@ -36,7 +37,7 @@ func TestContactLifecycle(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := builtin.Contact{
-			ID: p.ID, Name: "李雷", Addresses: []string{"li@acme.com.cn", "li@qq.com"}, CompanyID: p.CompanyID, Company: "acme.com.cn",
+			ID: p.ID, Kind: crmclient.KindContact, Name: "李雷", Addresses: []string{"li@acme.com.cn", "li@qq.com"}, CompanyID: p.CompanyID, Company: "acme.com.cn",
 			Mobile: "+86 138 0013 8000", Owner: "wang@example.com", Source: builtin.SourceManual,
 			Custom: map[string]any{"wechat": "lilei", "order": json.Number("123456789012345678")}, Version: 1, Created: p.Created, Updated: p.Updated,
 		}

@@ -16,6 +16,7 @@ import (
 type ActivityFilter struct {
 	Query     string // words that must all be in subject, text, people or attachment names; Chinese works
 	ContactID int64  // only the timeline of this contact
+	CompanyID int64  // only mail of this company: of its contacts, and of people of its domain who are none
 	Account   string // only what this employee sent or got
 	Address   string // only where this address took part
 	Thread    string
@@ -29,7 +30,7 @@ type ActivityFilter struct {
 
 const (
 	activityColumns = `m.id, m.key, m.message_id, m.thread, m.direction, m.subject, m.sent_at, m.from_name, m.from_address, m.people,
-		m.accounts, m.sightings, m.flags, m.automated, m.unconfirmed, m.created_at, m.updated_at`
+		m.accounts, m.sightings, m.flags, m.automated, m.unconfirmed, m.owner, m.created_at, m.updated_at`
 	withText    = `, m.body, m.body_unquoted, m.html`
 	withoutText = `, '', '', ''`
 )
@@ -40,7 +41,7 @@ func scanActivity(row scanner) (Activity, error) {
 	var peopleJSON, accounts, sightings, flags, direction string
 	var sent, automated, unconfirmed, created, updated int64
 	err := row.Scan(&a.ID, &a.Key, &a.MessageID, &a.Thread, &direction, &a.Subject, &sent, &a.From.Name, &a.From.Address, &peopleJSON,
-		&accounts, &sightings, &flags, &automated, &unconfirmed, &created, &updated, &a.Text, &a.TextUnquoted, &a.HTML)
+		&accounts, &sightings, &flags, &automated, &unconfirmed, &a.Owner, &created, &updated, &a.Text, &a.TextUnquoted, &a.HTML)
 	if err != nil {
 		return a, err
 	}
@@ -53,7 +54,7 @@ func scanActivity(row scanner) (Activity, error) {
 	a.To, a.CC, a.BCC = orEmpty(who.To), orEmpty(who.CC), orEmpty(who.BCC)
 	a.Direction, a.Automated, a.Unconfirmed = crmclient.Direction(direction), automated != 0, unconfirmed != 0
 	a.Date, a.Created, a.Updated = store.FromMicros(sent), store.FromMicros(created), store.FromMicros(updated)
-	a.Attachments, a.ContactIDs = []Attachment{}, []int64{}
+	a.Attachments, a.ContactIDs, a.CompanyIDs = []Attachment{}, []int64{}, []int64{}
 	return a, err
 }
 
@@ -96,6 +97,10 @@ func (c *CRM) activityQuery(f ActivityFilter) (w *where, from, order string, err
 		from = "crm_activity_contacts l JOIN crm_activities m ON m.id = l.activity_id"
 		at, id, order = "l.sent_at", "l.activity_id", "l.sent_at DESC, l.activity_id DESC"
 		w.add("l.contact_id = ?", f.ContactID)
+	}
+	if f.CompanyID != 0 {
+		w.add("m.id IN (SELECT activity_id FROM crm_activity_companies WHERE company_id = ? UNION ALL "+
+			"SELECT k.activity_id FROM crm_activity_contacts k JOIN crm_contacts x ON x.id = k.contact_id WHERE x.company_id = ?)", f.CompanyID, f.CompanyID)
 	}
 	if f.Cursor != "" {
 		p, err := f.position()
@@ -189,20 +194,28 @@ func (c *CRM) fillParts(ctx context.Context, items []Activity) error {
 	if err != nil {
 		return fmt.Errorf("read attachments: %w", err)
 	}
-	rows, err = c.db.Reader().QueryContext(ctx, `SELECT activity_id, contact_id FROM crm_activity_contacts`+in+` ORDER BY activity_id, contact_id`, w.args...)
-	if err != nil {
-		return fmt.Errorf("read contacts of activities: %w", err)
-	}
-	_, err = collect(rows, func(row scanner) (struct{}, error) {
-		var id, contact int64
-		err := row.Scan(&id, &contact)
-		if a := byID[id]; a != nil {
-			a.ContactIDs = append(a.ContactIDs, contact)
+	for _, link := range []struct {
+		table, column string
+		list          func(*Activity) *[]int64
+	}{
+		{"crm_activity_contacts", "contact_id", func(a *Activity) *[]int64 { return &a.ContactIDs }},
+		{"crm_activity_companies", "company_id", func(a *Activity) *[]int64 { return &a.CompanyIDs }},
+	} {
+		rows, err := c.db.Reader().QueryContext(ctx, `SELECT activity_id, `+link.column+` FROM `+link.table+in+` ORDER BY 1, 2`, w.args...)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", link.table, err)
 		}
-		return struct{}{}, err
-	})
-	if err != nil {
-		return fmt.Errorf("read contacts of activities: %w", err)
+		_, err = collect(rows, func(row scanner) (struct{}, error) {
+			var id, linked int64
+			err := row.Scan(&id, &linked)
+			if a := byID[id]; a != nil {
+				*link.list(a) = append(*link.list(a), linked)
+			}
+			return struct{}{}, err
+		})
+		if err != nil {
+			return fmt.Errorf("read %s: %w", link.table, err)
+		}
 	}
 	return nil
 }
