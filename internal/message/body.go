@@ -200,7 +200,7 @@ func (p *parser) multipart(e entity, at part) (stop, content) {
 		p.leafSeen = true
 		return st, preamble.content()
 	}
-	return st, combine(e.mediaType, kids)
+	return st, p.combine(e.mediaType, kids)
 }
 
 // maxBoundary is above the 70 octets of RFC 2046, 5.1.1.

@@ -1,67 +1,111 @@
 package message
 
 import (
-	"regexp"
+	"strconv"
 	"strings"
-	"sync"
 
-	"github.com/microcosm-cc/bluemonday"
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 )
 
-// policy is what is left of a page: structure, simple styles, links, and pictures
-// that came with the mail. Nothing in it loads anything from anywhere.
-var policy = sync.OnceValue(func() *bluemonday.Policy {
-	p := bluemonday.NewPolicy()
-	p.AllowElements("p", "div", "span", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "b", "strong", "i", "em", "u", "s", "strike", "del",
-		"ins", "sub", "sup", "small", "big", "code", "pre", "tt", "kbd", "samp", "blockquote", "ul", "ol", "li", "dl", "dt", "dd", "center", "font",
-		"table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", "figure", "figcaption", "address", "article", "section", "header", "footer")
-	p.AllowAttrs("align", "valign").OnElements("p", "div", "td", "th", "tr", "table", "h1", "h2", "h3")
-	p.AllowAttrs("colspan", "rowspan").Matching(bluemonday.Integer).OnElements("td", "th")
-	p.AllowAttrs("border", "cellpadding", "cellspacing").Matching(bluemonday.Integer).OnElements("table")
-	p.AllowAttrs("width", "height").Matching(bluemonday.NumberOrPercent).OnElements("table", "td", "th", "img")
-	p.AllowAttrs("color").Matching(regexp.MustCompile(`^#?[0-9A-Za-z]{1,20}$`)).OnElements("font")
-	p.AllowAttrs("start").Matching(bluemonday.Integer).OnElements("ol")
-	p.AllowStyles("color", "background-color", "font-weight", "font-style", "text-decoration", "text-align").Globally()
-	p.AllowAttrs("href").OnElements("a")
-	p.AllowAttrs("src").Matching(regexp.MustCompile(`^(?i)cid:[^\s"'<>]+$`)).OnElements("img")
-	p.AllowAttrs("alt", "title").OnElements("img", "a")
-	p.AllowURLSchemes("http", "https", "mailto", "tel", "cid")
-	p.RequireParseableURLs(true)
-	p.RequireNoFollowOnLinks(true)
-	p.RequireNoReferrerOnLinks(true)
-	p.AddTargetBlankToFullyQualifiedLinks(true)
-	p.SkipElementsContent("style", "script", "title", "head", "object", "embed", "svg", "math", "template", "noscript", "iframe", "form", "select", "textarea")
-	return p
-})
+// rendered is a page as people read it.
+type rendered struct {
+	text string // lines end in LF
+	own  string // text with "> " before the lines that the page itself calls history
+	sign string // the lines that the page itself calls a signature
+	cut  bool   // the page went on
+}
 
-func sanitize(page string) string {
-	if page == "" {
-		return ""
+// textLine is one line of a rendered page.
+type textLine struct {
+	text    string
+	quote   int  // depth of quotation, shown as "> "
+	hard    bool // an empty line that stays, also beside another one
+	history bool
+	sign    bool
+}
+
+// pageReader renders a page in one pass over its tokens. It keeps a bounded stack of the
+// elements that are open, and mends what authors leave open as far as it bears on the text:
+// a browser's tree would be exact, and can cost quadratic time.
+type pageReader struct {
+	limit   int // bytes of text, at which reading stops
+	size    int
+	stack   []element
+	skipped int // elements that are open above a full stack
+	sinks   []*[]textLine
+	row     strings.Builder // the line being written
+	spaced  bool            // the row ends in white space that shows only if words follow
+	indent  string          // of each line: what lists want
+	marker  string          // replaces indent in the first line of an item
+	link    *pageLink
+	tables  int
+	tiny    bool // letters have no size
+	hidden  int  // how many open elements are so, likewise below
+	pre     int
+	quote   int
+	history int
+	sign    int
+	cutOff  bool // all that follows is history
+}
+
+// The bounds of pageReader. Mail nests tables and divs to about 40.
+const (
+	maxOpen   = 200
+	maxTables = 20
+	maxQuote  = 10
+	maxIndent = 40
+)
+
+// element is one that is open.
+type element struct {
+	atom    atom.Atom
+	name    string // where there is no atom
+	role    role
+	indent  string // to go back to, and tiny
+	tiny    bool
+	number  int // of the next item; bullets when negative
+	letters bool
+	table   *pageTable
+	cell    *pageCell
+}
+
+// pageLink is the link being read.
+type pageLink struct {
+	href  string
+	words strings.Builder // no more than can equal href
+	shown bool            // something to click was written
+}
+
+// readPage renders a page; it stops soon after limit bytes of text.
+func readPage(page string, limit int) rendered {
+	var lines []textLine
+	r := &pageReader{limit: limit, sinks: []*[]textLine{&lines}}
+	z := html.NewTokenizer(strings.NewReader(page))
+	z.SetMaxBuf(4 << 20)
+	for r.size <= limit {
+		switch kind := z.Next(); kind {
+		case html.ErrorToken:
+			r.popTo(0)
+			r.flush()
+			return assemble(lines, false)
+		case html.TextToken:
+			if r.hidden == 0 && !r.tiny {
+				r.text(string(z.Text()))
+			}
+		case html.StartTagToken, html.SelfClosingTagToken, html.EndTagToken:
+			r.tag(z, kind != html.EndTagToken)
+		}
 	}
-	return strings.TrimSpace(policy().Sanitize(page))
+	r.popTo(0)
+	r.flush()
+	return assemble(lines, true)
 }
 
-// htmlText writes a page as a person would type it.
-type htmlText struct {
-	out    strings.Builder
-	row    strings.Builder // the line being written
-	blank  int             // empty lines at the end of out
-	quote  int             // depth of blockquote
-	pre    int
-	lists  []int // per open list: -1 bullets, else the next number
-	marker string
-	hidden atom.Atom // inside an element that shows nothing, until it ends
-	links  []string  // per open link: its target
-	starts []int     // per open link: where its words begin in row
-	space  bool      // white space is due before the next word
-}
-
-// hiddenElements show none of their content.
-var hiddenElements = map[atom.Atom]bool{
-	atom.Style: true, atom.Script: true, atom.Title: true, atom.Template: true, atom.Noscript: true,
-	atom.Object: true, atom.Svg: true, atom.Math: true, atom.Iframe: true, atom.Select: true, atom.Textarea: true,
+// voids have no content and no end.
+var voids = map[atom.Atom]bool{
+	atom.Br: true, atom.Hr: true, atom.Img: true, atom.Input: true, atom.Meta: true, atom.Link: true, atom.Base: true, atom.Col: true,
+	atom.Area: true, atom.Wbr: true, atom.Source: true, atom.Embed: true, atom.Param: true, atom.Track: true,
 }
 
 // blocks begin and end a line; the value is whether an empty line sets them apart.
@@ -70,189 +114,273 @@ var blocks = map[atom.Atom]bool{
 	atom.Ul: false, atom.Ol: false, atom.Dl: false, atom.Table: false, atom.Pre: true, atom.Div: false, atom.Tr: false, atom.Li: false, atom.Dt: false,
 	atom.Dd: false, atom.Section: false, atom.Article: false, atom.Header: false, atom.Footer: false, atom.Center: false, atom.Address: false,
 	atom.Figure: false, atom.Figcaption: false, atom.Caption: false, atom.Body: false, atom.Html: false, atom.Form: false, atom.Fieldset: false,
+	atom.Td: false, atom.Th: false, atom.Tbody: false, atom.Thead: false, atom.Tfoot: false, atom.Main: false, atom.Nav: false, atom.Aside: false,
 }
 
-// textOfHTML returns the words of a page with its lists, tables, links and quotes. It
-// stops soon after limit bytes: quote marks can make more of a page than it was.
-func textOfHTML(page string, limit int) string {
-	t := &htmlText{}
-	z := html.NewTokenizer(strings.NewReader(page))
-	z.SetMaxBuf(4 << 20)
-	for t.out.Len() <= limit {
-		switch z.Next() {
-		case html.ErrorToken:
-			t.line(false)
-			return strings.Trim(t.out.String(), "\n")
-		case html.TextToken:
-			if t.hidden == 0 {
-				t.text(string(z.Text()))
-			}
-		case html.StartTagToken:
-			t.tag(z, true)
-		case html.SelfClosingTagToken:
-			t.tag(z, true)
-		case html.EndTagToken:
-			t.tag(z, false)
-		}
+func (r *pageReader) tag(z *html.Tokenizer, start bool) {
+	raw, more := z.TagName()
+	a := atom.Lookup(raw)
+	name := ""
+	if a == 0 {
+		name = string(raw)
 	}
-	return t.out.String()
-}
-
-func (t *htmlText) tag(z *html.Tokenizer, start bool) {
-	name, more := z.TagName()
-	a := atom.Lookup(name)
-	if t.hidden != 0 {
-		if !start && a == t.hidden {
-			t.hidden = 0
+	if !start {
+		if a == atom.Br { // </br> is one
+			r.br()
+		} else {
+			r.end(a, name)
 		}
 		return
 	}
-	if start && hiddenElements[a] {
-		t.hidden = a
-		return
-	}
-	attr := map[string]string{}
-	for start && more && len(attr) < 50 {
+	var attr map[string]string
+	for more && len(attr) < maxAttributes {
 		var k, v []byte
 		k, v, more = z.TagAttr()
-		attr[string(k)] = string(v)
-	}
-	if apart, ok := blocks[a]; ok {
-		t.line(false)
-		if a == atom.Blockquote && !start { // the empty line behind it is not quoted
-			t.quote = max(t.quote-1, 0)
+		if attr == nil {
+			attr = map[string]string{}
 		}
-		t.line(apart)
+		if _, twice := attr[string(k)]; !twice {
+			attr[string(k)] = string(v)
+		}
 	}
-	if start {
-		t.open(a, attr)
-	} else {
-		t.close(a)
+	if voids[a] {
+		if r.hidden == 0 {
+			r.void(a, attr)
+		}
+		return
 	}
+	r.begin(element{atom: a, name: name, role: roleOf(a, name, attr)}, attr)
 }
 
-func (t *htmlText) open(a atom.Atom, attr map[string]string) {
+func (r *pageReader) void(a atom.Atom, attr map[string]string) {
 	switch a {
 	case atom.Br:
-		t.line(t.row.Len() == 0) // alone in its line it is an empty one
+		r.br()
 	case atom.Hr:
-		t.line(false)
-		t.row.WriteString("----------")
-		t.line(false)
-	case atom.Blockquote:
-		t.quote = min(t.quote+1, 10)
-	case atom.Pre:
-		t.pre++
-	case atom.Ul:
-		t.lists = append(t.lists, -1)
-	case atom.Ol:
-		t.lists = append(t.lists, 1)
-	case atom.Li:
-		t.item()
-	case atom.Td, atom.Th:
-		if strings.TrimSpace(t.row.String()) != "" {
-			t.row.WriteString("\t")
-			t.space = false
+		r.flush()
+		if attr["id"] == "stopSpelling" { // what Hotmail writes above the history
+			r.cutOff = true
+			return
 		}
+		r.row.WriteString("----------")
+		r.flush()
 	case atom.Img:
+		tiny := attr["width"] == "1" || attr["height"] == "1" || attr["width"] == "0" || attr["height"] == "0"
+		if tiny || roleOf(a, "", attr).hidden {
+			return
+		}
+		if r.link != nil {
+			r.link.shown = true
+		}
 		if alt := oneLine(attr["alt"]); alt != "" {
-			t.text("[" + alt + "]")
+			r.text("[" + alt + "]")
 		}
-	case atom.A:
-		if len(t.links) < 100 {
-			t.links, t.starts = append(t.links, oneLine(attr["href"])), append(t.starts, t.row.Len())
+	case atom.Input:
+		if kind := strings.ToLower(attr["type"]); kind == "submit" || kind == "button" {
+			r.text(oneLine(attr["value"]))
 		}
 	}
 }
 
-func (t *htmlText) close(a atom.Atom) {
-	switch a {
-	case atom.Pre:
-		t.pre = max(t.pre-1, 0)
-	case atom.Ul, atom.Ol:
-		t.lists = t.lists[:max(len(t.lists)-1, 0)]
-	case atom.A:
-		t.link()
-	}
-}
-
-func (t *htmlText) item() {
-	t.marker = "- "
-	if n := len(t.lists); n > 0 {
-		if t.lists[n-1] > 0 {
-			t.marker = itoa(t.lists[n-1]) + ". "
-			t.lists[n-1]++
-		}
-		t.marker = strings.Repeat("  ", min(n-1, 10)) + t.marker
-	}
-}
-
-// link writes the target behind the words, unless the words are the target.
-func (t *htmlText) link() {
-	n := len(t.links)
-	if n == 0 {
+// br ends a line; alone in its line it is an empty one.
+func (r *pageReader) br() {
+	if r.hidden > 0 {
 		return
 	}
-	href, from := t.links[n-1], t.starts[n-1]
-	t.links, t.starts = t.links[:n-1], t.starts[:n-1]
-	shown := ""
-	if row := t.row.String(); from <= len(row) {
-		shown = strings.TrimSpace(row[from:])
+	if r.row.Len() == 0 {
+		r.blank(false)
 	}
-	low := strings.ToLower(href)
-	if len(shown) > len(href)+10 {
-		shown = "" // they differ; do not fold megabytes to see it
-	}
-	if !strings.HasPrefix(low, "http://") && !strings.HasPrefix(low, "https://") && !strings.HasPrefix(low, "mailto:") {
-		return
-	}
-	bare := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(low, "https://"), "http://"), "mailto:"), "/")
-	words := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(shown), "https://"), "http://"), "/")
-	if words == bare {
-		return
-	}
-	t.text(" <" + href + ">")
+	r.flush()
 }
 
-// text adds words; outside pre, runs of white space are one blank.
-func (t *htmlText) text(s string) {
-	if t.pre > 0 {
-		rows := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
-		for i, r := range rows {
-			if i > 0 {
-				t.line(false)
+// begin opens an element.
+func (r *pageReader) begin(e element, attr map[string]string) {
+	if len(r.stack) >= maxOpen {
+		r.skipped++
+		if _, block := blocks[e.atom]; block && r.hidden == 0 {
+			r.flush()
+		}
+		return
+	}
+	if apart, block := blocks[e.atom]; block {
+		r.mend(e.atom)
+		if r.hidden == 0 {
+			r.flush()
+			if apart && !e.role.tight {
+				r.blank(false)
 			}
-			t.row.WriteString(r)
 		}
-		return
 	}
-	for i, word := range strings.FieldsFunc(s, asciiSpace) {
-		if (t.space || i > 0 || asciiSpace(rune(s[0]))) && t.row.Len() > 0 && !strings.HasSuffix(t.row.String(), "\t") {
-			t.row.WriteByte(' ')
+	e.indent, e.tiny = r.indent, r.tiny
+	if e.role.sized {
+		r.tiny = e.role.tiny
+	}
+	r.roles(e.role, 1)
+	switch e.atom {
+	case atom.Ul:
+		e.number = -1
+	case atom.Ol:
+		e.number = max(toInt(attr["start"], 1), 0)
+		e.letters = strings.EqualFold(attr["type"], "a")
+	case atom.Li:
+		r.item(attr)
+	case atom.Dd:
+		r.deeper("  ")
+	case atom.A:
+		r.endLink()
+		if r.hidden == 0 && attr["href"] != "" {
+			r.link = &pageLink{href: linkTarget(attr["href"])}
 		}
-		t.space = false
-		t.row.WriteString(word)
+	case atom.Table:
+		r.beginTable(&e)
+	case atom.Td, atom.Th:
+		r.beginCell(&e, attr)
 	}
-	if s != "" && asciiSpace(rune(s[len(s)-1])) {
-		t.space = true
+	r.stack = append(r.stack, e)
+	if e.role.cut {
+		r.cutOff = true
 	}
 }
 
-// asciiSpace is what HTML collapses; a no-break space is not.
-func asciiSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' || r == '\f' }
+// mend closes what the block a ends without saying so.
+func (r *pageReader) mend(a atom.Atom) {
+	inner := func(stop ...atom.Atom) int { // the innermost that a ends, unless one of stop is nearer
+		for i := len(r.stack) - 1; i >= 0; i-- {
+			b := r.stack[i].atom
+			if b == a || (a == atom.Td || a == atom.Th) && (b == atom.Td || b == atom.Th) || (a == atom.Dt || a == atom.Dd) && (b == atom.Dt || b == atom.Dd) {
+				return i
+			}
+			for _, s := range stop {
+				if b == s {
+					return -1
+				}
+			}
+		}
+		return -1
+	}
+	at := -1
+	switch a {
+	case atom.Li:
+		at = inner(atom.Ul, atom.Ol, atom.Td, atom.Th, atom.Table, atom.Blockquote)
+	case atom.Dt, atom.Dd:
+		at = inner(atom.Dl, atom.Td, atom.Th, atom.Table, atom.Blockquote)
+	case atom.Td, atom.Th:
+		at = inner(atom.Tr, atom.Table)
+	case atom.Tr:
+		at = inner(atom.Table)
+	}
+	if at >= 0 {
+		r.popTo(at)
+		return
+	}
+	for i := len(r.stack) - 1; i >= 0; i-- { // a paragraph ends where another block begins
+		if r.stack[i].atom == atom.P {
+			r.popTo(i)
+			return
+		}
+		if _, block := blocks[r.stack[i].atom]; block {
+			return
+		}
+	}
+}
 
-// line ends the line that is being written; apart adds an empty one.
-func (t *htmlText) line(apart bool) {
-	row := strings.TrimRight(strings.ReplaceAll(t.row.String(), "\u00a0", " "), " \t")
-	t.row.Reset()
-	t.space = false
-	clear(t.starts)
-	if row != "" {
-		t.out.WriteString(strings.Repeat("> ", t.quote) + t.marker + row + "\n")
-		t.marker, t.blank = "", 0
+// end closes an element that is open, and what is open in it. Words within words do not end
+// blocks, and blocks do not end cells.
+func (r *pageReader) end(a atom.Atom, name string) {
+	if r.skipped > 0 {
+		r.skipped--
+		return
 	}
-	if apart && t.blank == 0 && t.out.Len() > 0 {
-		t.out.WriteString(strings.TrimRight(strings.Repeat("> ", t.quote), " ") + "\n")
-		t.blank = 1
+	_, block := blocks[a]
+	for i := len(r.stack) - 1; i >= 0; i-- {
+		e := &r.stack[i]
+		if e.atom == a && e.name == name {
+			r.popTo(i)
+			return
+		}
+		_, wall := blocks[e.atom]
+		if wall && !block && name == "" {
+			return
+		}
+		if e.atom == atom.Table && a != atom.Body && a != atom.Html || (e.cell != nil) && a != atom.Table && a != atom.Tr && a != atom.Tbody && a != atom.Td && a != atom.Th {
+			return
+		}
 	}
+}
+
+// popTo closes the elements from i on.
+func (r *pageReader) popTo(i int) {
+	for len(r.stack) > i {
+		e := r.stack[len(r.stack)-1]
+		r.stack = r.stack[:len(r.stack)-1]
+		apart, block := blocks[e.atom]
+		if block && r.hidden == 0 {
+			r.flush()
+		}
+		if e.atom == atom.A {
+			r.endLink()
+		}
+		r.roles(e.role, -1)
+		if e.cell != nil {
+			r.endCell(&e)
+		}
+		if e.table != nil {
+			r.endTable(e.table)
+		}
+		r.indent, r.tiny = e.indent, e.tiny
+		if e.atom == atom.Li {
+			r.marker = ""
+		}
+		if block && r.hidden == 0 && apart && !e.role.tight {
+			r.blank(false)
+		}
+	}
+}
+
+func (r *pageReader) roles(o role, n int) {
+	add := func(is bool, to *int) {
+		if is {
+			*to += n
+		}
+	}
+	add(o.hidden, &r.hidden)
+	add(o.pre, &r.pre)
+	add(o.quote, &r.quote)
+	add(o.history, &r.history)
+	add(o.sign, &r.sign)
+}
+
+// item begins an item of the innermost list.
+func (r *pageReader) item(attr map[string]string) {
+	marker := "- "
+	for i := len(r.stack) - 1; i >= 0; i-- {
+		l := &r.stack[i]
+		if l.atom == atom.Ul || l.atom == atom.Table {
+			break
+		}
+		if l.atom == atom.Ol {
+			l.number = max(toInt(attr["value"], l.number), 0)
+			if marker = strconv.Itoa(l.number) + ". "; l.letters && l.number >= 1 && l.number <= 26 {
+				marker = string(rune('a'+l.number-1)) + ". "
+			}
+			l.number++
+			break
+		}
+	}
+	r.marker = r.indent + marker
+	r.deeper(strings.Repeat(" ", len(marker)))
+}
+
+func (r *pageReader) deeper(by string) {
+	if len(r.indent)+len(by) <= maxIndent {
+		r.indent += by
+	}
+}
+
+// toInt reads a number of an attribute.
+func toInt(s string, otherwise int) int {
+	if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil && n > -1e6 && n < 1e6 {
+		return n
+	}
+	return otherwise
 }

@@ -133,8 +133,7 @@ func (p *parser) parse() (*Message, error) {
 	m.readHeader(h, p)
 	p.guarded(func() {
 		b := p.body(h, part{path: "", depth: 0})
-		m.Text, m.HTML = p.finish(b)
-		m.Unquoted = Unquote(m.Text)
+		p.finish(m, b)
 		p.drain()
 	})
 	if p.err != nil {

@@ -89,9 +89,11 @@ func fileName(s string) string {
 
 // content is what a part shows to a person.
 type content struct {
-	text  string // plain text, or the text of the HTML
+	text  string // plain text, or the text of the HTML once it is asked for
 	html  string // raw, not sanitised
 	plain bool   // text was written as such
+	own   string // text with the history marked that only the HTML tells from the rest
+	sign  string // the signature that the HTML calls one
 }
 
 // textPart reads a text to be shown.
@@ -116,9 +118,8 @@ func (p *parser) textPart(e entity) (stop, content) {
 		p.shown = append(p.shown, shownText{"text", squeeze(text)})
 		return st, content{text: tidy(text), plain: true}
 	}
-	visible := textOfHTML(text, 2*p.o.MaxText)
-	p.shown = append(p.shown, shownText{"html", squeeze(visible)})
-	return st, content{text: visible, html: text}
+	p.shown = append(p.shown, shownText{"html", squeeze(keyWords(text, 2*p.o.MaxText))})
+	return st, content{html: text}
 }
 
 // decoded pushes the part through its transfer decoder into w.

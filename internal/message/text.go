@@ -3,25 +3,31 @@ package message
 import (
 	"bytes"
 	"html"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 // combine joins what the parts of a multipart show.
-func combine(mediaType string, kids []content) content {
+func (p *parser) combine(mediaType string, kids []content) content {
 	if mediaType == "multipart/alternative" {
 		return choose(kids)
 	}
+	full := slices.DeleteFunc(slices.Clone(kids), func(c content) bool { return c.html == "" && strings.TrimSpace(c.text) == "" })
+	if len(full) == 1 { // nothing to join, and perhaps nothing to render
+		return full[0]
+	}
 	var out content
 	anyHTML := false
-	for _, k := range kids {
-		anyHTML = anyHTML || k.html != ""
+	for i := range kids {
+		anyHTML = anyHTML || kids[i].html != ""
+		p.read(&kids[i])
 	}
-	var texts, pages []string
+	var texts, owns, pages []string
 	for _, k := range kids {
 		if strings.TrimSpace(k.text) != "" {
-			texts = append(texts, k.text)
+			texts, owns, out.sign = append(texts, k.text), append(owns, k.own), k.sign
 		}
 		out.plain = out.plain || k.plain
 		switch {
@@ -31,7 +37,7 @@ func combine(mediaType string, kids []content) content {
 			pages = append(pages, "<div>"+strings.ReplaceAll(html.EscapeString(k.text), "\n", "<br>\n")+"</div>")
 		}
 	}
-	out.text = strings.Join(texts, "\n\n")
+	out.text, out.own = strings.Join(texts, "\n\n"), strings.Join(owns, "\n\n")
 	out.html = strings.Join(pages, "\n<hr>\n")
 	return out
 }
@@ -45,18 +51,41 @@ func choose(kids []content) content {
 			out.html = k.html
 		}
 		if k.plain && strings.TrimSpace(k.text) != "" && !out.plain {
-			out.text, out.plain = k.text, true
+			out.text, out.own, out.plain = k.text, k.own, true
 		}
 	}
-	for i := len(kids) - 1; i >= 0 && out.text == ""; i-- {
-		out.text = kids[i].text
+	for i := len(kids) - 1; i >= 0 && !out.plain && out.text == ""; i-- {
+		out.text, out.own, out.sign = kids[i].text, kids[i].own, kids[i].sign
 	}
 	return out
 }
 
-// finish makes the parts of the message that people see.
-func (p *parser) finish(c content) (text, page string) {
-	return strings.TrimSpace(strings.Trim(c.text, "\n")), sanitize(c.html)
+// read renders the HTML where it is all that there is to read.
+func (p *parser) read(c *content) {
+	switch {
+	case c.text == "" && c.html != "" && !c.plain:
+		r := readPage(c.html, 2*p.o.MaxText)
+		p.flagUnless(!r.cut, FlagTruncated)
+		if r.text == "" { // a page that hides all it has
+			r.text = keyWords(c.html, 2*p.o.MaxText)
+			r.own = r.text
+		}
+		c.text, c.own, c.sign = r.text, r.own, r.sign
+	case c.own == "":
+		c.own = c.text
+	}
+}
+
+// finish makes the texts of the message that people see.
+func (p *parser) finish(m *Message, c content) {
+	p.read(&c)
+	m.Text, m.HTML = strings.TrimSpace(c.text), sanitize(c.html)
+	var ok bool
+	if m.Unquoted, ok = withoutHistory(c.own); !ok {
+		m.Unquoted = m.Text
+	}
+	m.Signature = signatureOf(m.Unquoted, c.sign)
+	m.Language = Language(m.Unquoted)
 }
 
 // tidy gives text one kind of line end and drops blanks at line ends, which nobody sees.
