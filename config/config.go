@@ -17,6 +17,7 @@ type Config struct {
 	Capture   Capture    `yaml:"capture"`
 	Customers Customers  `yaml:"customers"`
 	Mirror    Mirror     `yaml:"mirror"`
+	Privacy   Privacy    `yaml:"privacy"`
 	Matching  Matching   `yaml:"matching"`
 	Outbox    Outbox     `yaml:"outbox"`
 	Limits    Limits     `yaml:"limits"`

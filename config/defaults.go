@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // defaults returns the configuration of an empty file. It is filled in before
 // the file is read, so that what the file does not say stays as it is here.
@@ -22,6 +25,7 @@ func defaults() *Config {
 		},
 		Customers: Customers{Scope: ScopeOwn},
 		Mirror:    Mirror{Internal: InternalExclude, Unmatched: UnmatchedCreate, Workers: 4, MaxAttempts: 20},
+		Privacy:   Privacy{Sensitivity: slices.Clone(defaultSensitivity), SubjectMarks: slices.Clone(defaultSubjectMarks)},
 		Matching:  Matching{PlusTags: PlusStrip, Owner: defaultOwner()},
 		Outbox: Outbox{
 			Workers:  8,

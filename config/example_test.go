@@ -25,6 +25,10 @@ func TestExampleLoads(t *testing.T) {
 		t.Error("the example shows no exception of capture")
 	}
 	cfg.Capture.Accounts = nil // by default there is none
+	if len(cfg.Privacy.Groups) == 0 || len(cfg.Privacy.Rules) == 0 || len(cfg.Privacy.Masking) == 0 {
+		t.Error("the example shows no group, rule or masking")
+	}
+	cfg.Privacy.Groups, cfg.Privacy.Rules, cfg.Privacy.Masking = nil, nil, nil
 	if len(cfg.Matching.Rules) == 0 {
 		t.Error("the example shows no exception of matching")
 	}
@@ -36,6 +40,7 @@ func TestExampleLoads(t *testing.T) {
 		{cfg.Store.URL.Reveal(), bare.Store.URL.Reveal()},
 		{cfg.Journal, bare.Journal},
 		{cfg.Capture, bare.Capture},
+		{cfg.Privacy, bare.Privacy},
 		{cfg.Customers, bare.Customers},
 		{cfg.Matching, bare.Matching},
 		{cfg.Outbox, bare.Outbox},
