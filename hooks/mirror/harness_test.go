@@ -206,7 +206,8 @@ type mail struct {
 	recipients []journal.Recipient
 	kind       journal.Kind
 	raw        string
-	unsure     bool // the verdict never comes
+	unsure     bool      // the verdict never comes
+	at         time.Time // when it was submitted; zero means now
 }
 
 func to(addresses ...string) []journal.Recipient {
@@ -226,10 +227,13 @@ func (w *office) submit(m mail) journal.ID {
 	if m.reverse == "" && m.account != "" {
 		m.reverse = m.account
 	}
+	if m.at.IsZero() {
+		m.at = time.Now()
+	}
 	raw := strings.ReplaceAll(m.raw, "\n", "\r\n")
 	env := &journal.Envelope{
 		ID: journal.NewID(time.Now()), Kind: m.kind, Account: m.account, Upstream: "main", Listener: ":587",
-		ReversePath: m.reverse, Recipients: m.recipients, Received: time.Now(), Size: int64(len(raw)),
+		ReversePath: m.reverse, Recipients: m.recipients, Received: m.at, Size: int64(len(raw)),
 	}
 	p := w.journal.Begin(env)
 	if _, err := p.Write([]byte(raw)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type sighting struct {
 	date        time.Time // when the message came to be there, which may be long before
 	unconfirmed bool
 	excluded    string
+	form        string // key of what was seen
 	// The place in a mailbox, of the kinds that have one.
 	mailbox     string
 	uidValidity uint32
@@ -55,13 +57,14 @@ type recorded struct {
 	newSighting bool
 	duplicate   bool     // the place was seen before
 	joined      int      // threads that turned out to be one
+	bond        bond     // how a new form was recognised as another message's
+	again       bool     // other entries are to be handled once more
 	added       []string // targets that got a job
 }
 
-// record writes the sighting of a message. It runs in one transaction. The message's row is
-// touched first, which locks it on PostgreSQL: so a delivery that ends meanwhile sees the
-// sighting, or the sighting sees its end.
-func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *message.Message, p people) (recorded, error) {
+// record writes the sighting of a message. It runs in one transaction. read holds messages that it asked for with errCopies.
+// The message's row is locked on PostgreSQL: so a delivery that ends meanwhile sees the sighting, or the sighting sees its end.
+func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *message.Message, p people, read map[string]*message.Message) (recorded, error) {
 	var out recorded
 	first, err := seenBefore(ctx, tx, s)
 	if err != nil {
@@ -72,25 +75,32 @@ func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *
 		row := s.row(msg.MessageID, "", journal.LedgerExcluded, reasonDuplicate+first, m.o.Now())
 		return out, m.o.Journal.Note(ctx, tx, row)
 	}
-	thread, isNew, err := m.touch(ctx, tx, s, msg, p)
+	x, err := m.settleForm(ctx, tx, s, msg, p, read, &out)
 	if err != nil {
-		return out, fmt.Errorf("message: %w", err)
+		return out, err
 	}
-	out.newMessage = isNew
-	if isNew {
-		if thread, out.joined, err = m.thread(ctx, tx, s, msg, p); err != nil {
-			return out, fmt.Errorf("thread: %w", err)
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE messages SET thread = $2 WHERE key = $1`, msg.Key, thread); err != nil {
-			return out, fmt.Errorf("thread: %w", err)
+	if out.bond != bondNone {
+		row := s.row(msg.MessageID, "", journal.LedgerCaptured, out.bond.reason(), m.o.Now())
+		if err := m.o.Journal.Note(ctx, tx, row); err != nil {
+			return out, err
 		}
 	}
-	if err := m.witness(ctx, tx, &s, msg.Key, msg.MessageID); err != nil {
-		return out, fmt.Errorf("verdict: %w", err)
+	// From here on the message is meant, not the form in which it was seen.
+	whole := *msg
+	whole.Key, s.form = x.row(), x.key
+	msg = &whole
+	if !out.newMessage || out.bond != bondNone {
+		if err := m.lock(ctx, tx, msg.Key); err != nil {
+			return out, fmt.Errorf("message: %w", err)
+		}
+		if err := m.witness(ctx, tx, &s, msg.Key, msg.MessageID); err != nil {
+			return out, fmt.Errorf("verdict: %w", err)
+		}
 	}
 	if out.newSighting, err = writeSighting(ctx, tx, s, msg.Key); err != nil {
 		return out, fmt.Errorf("sighting: %w", err)
 	}
+	thread := x.thread
 	if s.excluded != "" {
 		row := s.row(msg.MessageID, "", journal.LedgerExcluded, s.excluded, m.o.Now())
 		return out, m.o.Journal.Note(ctx, tx, row)
@@ -107,25 +117,34 @@ func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *
 	return out, nil
 }
 
-// touch inserts the message or finds it, and locks it.
-func (m *Mirror) touch(ctx context.Context, tx store.Querier, s sighting, msg *message.Message, p people) (thread string, isNew bool, err error) {
-	now := store.Micros(m.o.Now())
-	err = tx.QueryRowContext(ctx, `
-		INSERT INTO messages (key, message_id, thread, direction, sent_at, first_seen, last_seen)
-		VALUES ($1, $2, '', $3, $4, $5, $5)
-		ON CONFLICT (key) DO UPDATE SET last_seen = excluded.last_seen
-		RETURNING thread`,
-		msg.Key, msg.MessageID, string(p.direction), store.Micros(msg.Date), now).Scan(&thread)
-	// Only a row that this transaction inserted has no thread yet.
-	return thread, thread == "", err
+// reason is what the ledger says of a copy that was recognised by more than its key.
+func (b bond) reason() string {
+	switch b {
+	case bondStrong:
+		return "a copy of a message whose id or date was replaced on its way"
+	case bondWeak:
+		return "taken for the copy of a message whose id and date were replaced: the same words to the same people within minutes"
+	case bondList:
+		return "a mailing list's copy of a message"
+	}
+	return ""
+}
+
+// lock keeps deliveries of a message from ending meanwhile. SQLite has one writer anyway.
+func (m *Mirror) lock(ctx context.Context, tx store.Querier, key string) error {
+	if m.o.Store.Dialect() != store.Postgres {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `SELECT 1 FROM messages WHERE key = $1 FOR UPDATE`, key)
+	return err
 }
 
 // reasonDuplicate begins the ledger's reason for an entry of a message that was captured twice at one place: two
 // processes had it at once, or a crash came between an entry and its note in the ledger of the mailbox.
 const reasonDuplicate = "already captured at this place, as entry "
 
-// errPlaceTaken says that the same place is being recorded at this moment.
-var errPlaceTaken = errors.New("another entry of the same place was recorded meanwhile")
+// errRaced says that the same place or form is being recorded at this moment.
+var errRaced = errors.New("another entry of the same place or message was recorded meanwhile")
 
 // seenBefore returns the entry of an earlier sighting at the same place, or nothing.
 func seenBefore(ctx context.Context, tx store.Querier, s sighting) (entry string, err error) {
@@ -143,10 +162,10 @@ func seenBefore(ctx context.Context, tx store.Querier, s sighting) (entry string
 // writeSighting is repeated when the journal learns the verdict of an entry that was unconfirmed.
 func writeSighting(ctx context.Context, tx store.Querier, s sighting, key string) (isNew bool, err error) {
 	r, err := tx.ExecContext(ctx, `
-		INSERT INTO sightings (entry, message_key, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid, place)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+		INSERT INTO sightings (entry, message_key, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid, place, form)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
 		s.entry.String(), key, string(s.kind), s.account, store.Micros(s.at), number(s.unconfirmed), s.excluded,
-		s.mailbox, int64(s.uidValidity), int64(s.uid), s.place)
+		s.mailbox, int64(s.uidValidity), int64(s.uid), s.place, s.form)
 	if err != nil {
 		return false, err
 	}
@@ -154,13 +173,13 @@ func writeSighting(ctx context.Context, tx store.Querier, s sighting, key string
 	if err != nil || n == 1 {
 		return n == 1, err
 	}
-	r, err = tx.ExecContext(ctx, `UPDATE sightings SET unconfirmed = $2, excluded = $3 WHERE entry = $1`,
-		s.entry.String(), number(s.unconfirmed), s.excluded)
+	r, err = tx.ExecContext(ctx, `UPDATE sightings SET unconfirmed = $2, excluded = $3, message_key = $4, form = $5 WHERE entry = $1`,
+		s.entry.String(), number(s.unconfirmed), s.excluded, key, s.form)
 	if err != nil {
 		return false, err
 	}
 	if n, err = r.RowsAffected(); err == nil && n == 0 {
-		err = errPlaceTaken
+		err = errRaced
 	}
 	return false, err
 }
@@ -231,7 +250,7 @@ func sightings(ctx context.Context, q store.Querier, key string) ([]sighting, er
 
 // someSightings are those for which a condition holds.
 func someSightings(ctx context.Context, q store.Querier, key, condition string) (out []sighting, err error) {
-	rows, err := q.QueryContext(ctx, `SELECT entry, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid
+	rows, err := q.QueryContext(ctx, `SELECT entry, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid, form
 		FROM sightings WHERE message_key = $1 `+condition+` ORDER BY entry`, key)
 	if err != nil {
 		return nil, err
@@ -242,7 +261,7 @@ func someSightings(ctx context.Context, q store.Querier, key, condition string) 
 		var entry string
 		var at int64
 		var unconfirmed int
-		if err := rows.Scan(&entry, &s.kind, &s.account, &at, &unconfirmed, &s.excluded, &s.mailbox, &s.uidValidity, &s.uid); err != nil {
+		if err := rows.Scan(&entry, &s.kind, &s.account, &at, &unconfirmed, &s.excluded, &s.mailbox, &s.uidValidity, &s.uid, &s.form); err != nil {
 			return nil, err
 		}
 		if s.entry, err = journal.ParseID(entry); err != nil {
@@ -251,7 +270,22 @@ func someSightings(ctx context.Context, q store.Querier, key, condition string) 
 		s.at, s.unconfirmed = store.FromMicros(at), unconfirmed == 1
 		out = append(out, s)
 	}
-	return out, rows.Err()
+	return originalsFirst(out), rows.Err()
+}
+
+// originalsFirst moves the copies of forms that were submitted before others, so that what a list or a
+// provider made of a message is not what the CRM shows, whichever came first. Where all have one form nothing moves.
+func originalsFirst(copies []sighting) []sighting {
+	submitted := map[string]bool{}
+	mixed := false
+	for _, s := range copies {
+		submitted[s.form] = submitted[s.form] || !s.kind.Mailbox()
+		mixed = mixed || s.form != copies[0].form
+	}
+	if mixed {
+		slices.SortStableFunc(copies, func(a, b sighting) int { return number(submitted[b.form]) - number(submitted[a.form]) })
+	}
+	return copies
 }
 
 func (s sighting) forCRM() crmclient.Sighting {

@@ -9,6 +9,8 @@
 //     anyone outside is outbound, among employees internal, all else inbound. An employee is who has an internal
 //     address, who submitted the message, and whose mailbox it was seen in.
 //   - scope.go: what must not leave. The ledger names the reason.
+//   - kin.go, forms.go: a copy whose key is another one, because its id or date was replaced or a list added to it,
+//     may be recognised all the same; "Kinship" below says when.
 //   - identity.go: a message is known by its key (package message says of what). The
 //     entry becomes a sighting of it. A delivery row per message and target, with
 //     a unique key, is what makes "once" true; the queue job is added with it. Whoever loses the race to
@@ -29,6 +31,30 @@
 //
 // Nothing is given up because credentials or settings are wrong: such a target is paused,
 // tried again after growing waits of up to an hour, and its ledger rows stay pending and say why.
+//
+// # Kinship
+//
+// Equal keys are one message, always. Each key is a form; a form whose key is new joins an earlier message when one of these
+// rules holds, each with what it must not do:
+//
+//   - Strong: sender, To and Cc, subject and all content are the same (message.Message.Likeness), and so is the Date
+//     or the Message-ID (then the Date may differ by up to 26 hours). One of the two must be what was submitted or is in the sender's own mailbox. So a Sent
+//     copy or a colleague's copy with a provider's id joins. Two forms that were both submitted never join: the same
+//     words sent twice are two, even in one second. A monitor that mails us twice in one second from outside stays two.
+//   - Weak: the likeness is the same, both id and Date were replaced, and a submission and a copy in a mailbox are at most three
+//     minutes apart by the clocks of the gateway and the server. One to one: a submission that has another copy takes none, so that
+//     what was sent again from a telephone stays two. After three minutes nothing is guessed.
+//   - List: message.Message.ListCopyOf. The words are compared, read again from the journal, so that a forged Message-ID neither
+//     suppresses nor merges. A list that changes From, as some do for DMARC, makes another message: senders never join.
+//
+// What comes first does not decide: pairs are ranked the same from both sides, and what was guessed gives way when something
+// better comes (an exact copy, a closer one, or the submission to which the key really belongs). The form that must leave is
+// looked at again, through the queue, and becomes a message of its own or joins another. A CRM that had been told of both
+// in one activity is then told of two. What joined is never split by less than that, and two messages that were
+// both recorded never become one: when a list's copy and a provider's copy are both seen before
+// the submission that ties them, one of them stays apart.
+//
+// The ids of all forms lead to one thread, so a reply to either joins. Threads do not part again when forms do.
 //
 // It does not keep contacts (the CRM does), and it never talks to the mail provider.
 package mirror
@@ -136,16 +162,7 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 	people := m.people(e.Entry, msg)
 	s := sightingOf(e.Entry)
 	s.excluded = m.excluded(people)
-	var found recorded
-	write := func(ctx context.Context, tx store.Querier) error {
-		var err error
-		found, err = m.record(ctx, tx, s, msg, people)
-		return err
-	}
-	err = m.o.Store.Write(ctx, write)
-	if errors.Is(err, errPlaceTaken) {
-		err = m.o.Store.Write(ctx, write) // which sees it now
-	}
+	found, err := m.write(ctx, s, msg, people)
 	if err != nil {
 		return hooks.Retry(fmt.Errorf("recording entry %s: %w", s.entry, err), 0)
 	}
@@ -153,7 +170,58 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 	for _, t := range found.added {
 		m.o.Queue.Wake(Kind(t))
 	}
+	if found.again {
+		m.o.Queue.Wake(hooks.Kind(Name))
+	}
 	return hooks.Done()
+}
+
+// maxTries bounds how often an entry is recorded anew because it lost a race or needs other messages read.
+const maxTries = 4
+
+// write records a sighting, with as many tries as it takes.
+func (m *Mirror) write(ctx context.Context, s sighting, msg *message.Message, people people) (found recorded, err error) {
+	read := map[string]*message.Message{}
+	for range maxTries {
+		err = m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+			var err error
+			found, err = m.record(ctx, tx, s, msg, people, read)
+			return err
+		})
+		var copies *errCopies
+		switch {
+		case errors.As(err, &copies):
+			for _, key := range copies.keys {
+				if read[key], err = m.readForm(ctx, key); err != nil {
+					return found, err
+				}
+			}
+		case !errors.Is(err, errRaced):
+			return found, err
+		}
+	}
+	return found, err
+}
+
+// readForm reads a message as it was first seen; nil when the journal has it no more.
+func (m *Mirror) readForm(ctx context.Context, key string) (*message.Message, error) {
+	entries, err := column(ctx, m.o.Store.Reader(), `SELECT entry FROM sightings WHERE form = $1 AND message_key =
+		(SELECT CASE WHEN joined = '' THEN key ELSE joined END FROM messages WHERE key = $1) ORDER BY entry LIMIT 1`, []any{key})
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	id, err := journal.ParseID(entries[0])
+	if err != nil {
+		return nil, err
+	}
+	e, err := m.o.Journal.Entry(ctx, id)
+	if errors.Is(err, journal.ErrNotFound) {
+		return nil, nil //nolint:nilnil // there is nothing to compare with
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parse(ctx, m.event(e))
 }
 
 // parse reads the message of an event.

@@ -25,15 +25,21 @@ const (
 	threadLock = 0x68656c696f // "helio"
 )
 
-// thread finds or opens the thread of a new message. Two messages that arrive at
-// once and name the same id meet at the unique key of thread_refs: the second waits, sees
-// the first one's row, and joins. joined counts threads that became one.
-func (m *Mirror) thread(ctx context.Context, tx store.Querier, s sighting, msg *message.Message, p people) (id string, joined int, err error) {
+// thread finds or opens the thread of a new message. seeds are the threads that it belongs to in any case. Two messages that
+// arrive at once and name the same id meet at the unique key of thread_refs: the second waits, misses a row that it
+// wanted to insert, looks again, and joins. joined counts threads that became one.
+func (m *Mirror) thread(ctx context.Context, tx store.Querier, s sighting, msg *message.Message, p people, seeds []string) (id string, joined int, err error) {
 	refs := references(msg)
 	hash, reply := subjectHash(msg, p)
-	found, err := threadsOf(ctx, tx, refs)
+	found, missing, err := threadsOf(ctx, tx, refs)
 	if err != nil {
 		return "", 0, err
+	}
+	if len(seeds) > 0 {
+		if seeds, err = resolve(ctx, tx, seeds); err != nil {
+			return "", 0, err
+		}
+		found = unite(found, seeds)
 	}
 	if len(found) == 0 && reply {
 		if found, err = threadOfSubject(ctx, tx, hash, s.date); err != nil {
@@ -47,17 +53,9 @@ func (m *Mirror) thread(ctx context.Context, tx store.Querier, s sighting, msg *
 		}
 		found = []string{own}
 	}
-	for _, ref := range refs {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO thread_refs (ref, thread) VALUES ($1, $2) ON CONFLICT (ref) DO NOTHING`, ref, found[0]); err != nil {
-			return "", 0, err
-		}
-	}
-	// Again: another message may have brought one of the ids meanwhile.
-	again, err := threadsOf(ctx, tx, refs)
-	if err != nil {
+	if found, err = claimRefs(ctx, tx, refs, missing, found); err != nil {
 		return "", 0, err
 	}
-	found = unite(found, again)
 	id = found[0]
 	if len(found) > 1 {
 		if id, err = m.join(ctx, tx, found); err != nil {
@@ -99,23 +97,74 @@ func subjectHash(msg *message.Message, p people) (hash string, reply bool) {
 	return hex.EncodeToString(sum[:]), reply
 }
 
+// claimRefs names the first of the found threads for all refs that have none, and returns what is found now.
+func claimRefs(ctx context.Context, tx store.Querier, refs, missing, found []string) ([]string, error) {
+	if len(missing) == 0 {
+		return found, nil
+	}
+	rows := make([]string, len(missing))
+	args := []any{found[0]}
+	for i, ref := range missing {
+		args = append(args, ref)
+		rows[i] = "($" + strconv.Itoa(i+2) + ", $1)"
+	}
+	r, err := tx.ExecContext(ctx, `INSERT INTO thread_refs (ref, thread) VALUES `+strings.Join(rows, ", ")+` ON CONFLICT (ref) DO NOTHING`, args...)
+	if err != nil {
+		return nil, err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == int64(len(missing)) {
+		return found, err
+	}
+	// Another message brought one of the ids meanwhile.
+	again, _, err := threadsOf(ctx, tx, refs)
+	return unite(found, again), err
+}
+
 // threadsOf returns the threads that any of the refs belong to, sorted, each as what it
-// has become.
-func threadsOf(ctx context.Context, tx store.Querier, refs []string) ([]string, error) {
+// has become, and the refs that belong to none.
+func threadsOf(ctx context.Context, tx store.Querier, refs []string) (threads, missing []string, err error) {
 	if len(refs) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	marks := make([]string, len(refs))
 	args := make([]any, len(refs))
 	for i, ref := range refs {
 		marks[i], args[i] = "$"+strconv.Itoa(i+1), ref
 	}
-	query := `SELECT DISTINCT thread FROM thread_refs WHERE ref IN (` + strings.Join(marks, ", ") + `)`
-	ids, err := column(ctx, tx, query, args)
+	rows, err := tx.QueryContext(ctx, `SELECT ref, thread, joined FROM thread_refs JOIN threads ON id = thread WHERE ref IN (`+strings.Join(marks, ", ")+`)`, args...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return resolve(ctx, tx, ids)
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var chained []string // of a transaction that joined them meanwhile
+	for rows.Next() {
+		var ref, thread, joined string
+		if err := rows.Scan(&ref, &thread, &joined); err != nil {
+			return nil, nil, err
+		}
+		if i, ok := slices.BinarySearch(refs, ref); ok {
+			marks[i] = ""
+		}
+		if joined == "" {
+			threads = append(threads, thread)
+		} else {
+			chained = append(chained, joined)
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, nil, err
+	}
+	for i, mark := range marks {
+		if mark != "" {
+			missing = append(missing, refs[i])
+		}
+	}
+	if len(chained) > 0 {
+		if chained, err = resolve(ctx, tx, unite(chained)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return unite(threads, chained), missing, nil
 }
 
 // column returns the only column of a query. Its rows are closed when it returns, as the

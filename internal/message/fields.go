@@ -17,6 +17,7 @@ func (m *Message) readHeader(h *header, p *parser) {
 	m.CC = p.addresses(h, "cc")
 	m.BCC = p.addresses(h, "bcc")
 	m.ReplyTo = p.addresses(h, "reply-to")
+	m.ListID = listID(h.ascii("list-id"))
 	m.Sensitivity = strings.ToLower(oneLine(h.ascii("sensitivity")))
 	if ids := messageIDs(h.ascii("message-id"), 1); len(ids) > 0 {
 		m.MessageID = ids[0]

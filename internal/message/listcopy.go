@@ -71,3 +71,11 @@ func (m *Message) words(kind string) string {
 func footed(list, original string) bool {
 	return strings.HasPrefix(list, original) && len(list)-len(original) <= maxListFooter
 }
+
+// listID reads the identifier of a List-Id field, without its brackets and description (RFC 2919, 2).
+func listID(s string) string {
+	if i := strings.LastIndexByte(s, '<'); i >= 0 {
+		s, _, _ = strings.Cut(s[i+1:], ">")
+	}
+	return strings.ToLower(oneLine(strings.TrimSpace(s)))
+}
