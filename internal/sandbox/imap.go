@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -66,6 +67,33 @@ func (s *imapSession) Authenticate(mech string) (sasl.Server, error) {
 		s.UserSession = imapmemserver.NewUserSession(s.provider.boxes[user])
 		return nil
 	}, imapserver.ErrAuthFailed)
+}
+
+// idleRound is how long a client in IDLE may wait for what came while the memory server was not listening yet.
+const idleRound = 100 * time.Millisecond
+
+// Idle tells what happens in the mailbox until stop is closed. The memory server says "+" before it listens, and tells
+// nothing of what came in between; so it is asked again, in rounds.
+func (s *imapSession) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
+	for {
+		if err := s.Poll(w, true); err != nil {
+			return err
+		}
+		round, done := make(chan struct{}), make(chan error, 1)
+		go func() { done <- s.UserSession.Idle(w, round) }()
+		timer := time.NewTimer(idleRound)
+		ended := false
+		select {
+		case <-timer.C:
+		case <-stop:
+			ended = true
+		}
+		timer.Stop()
+		close(round)
+		if err := <-done; err != nil || ended {
+			return err
+		}
+	}
 }
 
 // literal is a message as the memory server wants it.
