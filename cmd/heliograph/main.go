@@ -27,6 +27,7 @@ type cli struct {
 	Queue     queueCmd         `cmd:"" help:"Look after jobs that wait or failed. 任务队列"`
 	Backfill  backfillCmd      `cmd:"" help:"Fetch mail that was there before the gateway, or passed it by. 补录历史邮件"`
 	Reconcile reconcileCmd     `cmd:"" help:"Compare mailboxes with the ledger, and close gaps. 核对邮箱与账本"`
+	Parse     parseCmd         `cmd:"" help:"Show how mail files are understood: text, people, attachments. 解析邮件文件"`
 	Keys      keysCmd          `cmd:"" help:"Show where the master key is, which must be backed up. 主密钥"`
 	Example   exampleCmd       `cmd:"" help:"Print an example of the configuration with every key. 打印配置示例"`
 	Version   kong.VersionFlag `help:"Print the version."`
