@@ -28,7 +28,7 @@ func splitAddresses(s string) []string {
 	var out []string
 	start, depth := 0, 0
 	quoted, angle, spec := false, false, false // spec: since start there was an "@" or "["
-	lastAngle := strings.LastIndexByte(s, '>')
+	lastAngle, lastWord := strings.LastIndexByte(s, '>'), strings.LastIndex(s, "?=")
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '\\' && (quoted || depth > 0):
@@ -41,6 +41,11 @@ func splitAddresses(s string) []string {
 		case c == ')' && depth > 0:
 			depth--
 		case depth > 0:
+		case c == '=' && i < lastWord && s[i+1] == '?': // an encoded word may hold any of these
+			if _, start, ok := wordHead(s[i:]); ok {
+				_, n := wordEnd(s[i:], start)
+				i += n - 1
+			}
 		case c == '<':
 			angle = true
 		case c == '>':

@@ -25,7 +25,12 @@ type parser struct {
 	shown       []shownText // what the key counts
 	fileHashes  []string    // likewise
 	rawDate     string
+	rawCharset  string // of header fields with raw 8-bit text
 	report      string
+	calendar    string
+	protection  Protection
+	tnefText    string // of a winmail.dat, for a message that has no other text
+	tnefHTML    string
 
 	want    int       // index of the attachment to extract, or -1
 	wantOut io.Writer // gets its decoded bytes
@@ -132,6 +137,7 @@ func (p *parser) body(h *header, at part) content {
 // entity reads one part to the boundary behind it.
 func (p *parser) entity(h *header, at part) (stop, content) {
 	e := p.describe(h, at)
+	p.recognize(e, at)
 	p.parts++
 	if strings.HasPrefix(e.mediaType, "multipart/") {
 		if at.depth < p.o.MaxDepth {
@@ -148,7 +154,7 @@ func (p *parser) entity(h *header, at part) (stop, content) {
 		return p.copyPart(io.Discard), content{}
 	case e.shown(p.leafSeen):
 		p.leafSeen = true
-		return p.textPart(e)
+		return p.textPart(e, at)
 	}
 	p.leafSeen = true
 	return p.attachment(e, at), content{}
@@ -156,12 +162,6 @@ func (p *parser) entity(h *header, at part) (stop, content) {
 
 // multipart reads the parts of one multipart and combines what they show.
 func (p *parser) multipart(e entity, at part) (stop, content) {
-	if at.depth == 0 && e.mediaType == "multipart/report" {
-		p.report = strings.ToLower(e.params["report-type"])
-		if p.report == "" {
-			p.report = "unknown"
-		}
-	}
 	level := len(p.bounds)
 	name := e.params["boundary"]
 	if name == "" || len(name) > maxBoundary {

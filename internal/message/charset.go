@@ -6,132 +6,189 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/ianaindex"
-	"golang.org/x/text/encoding/japanese"
-	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/traditionalchinese"
 )
 
-// charsets are the names that mail uses and the indexes lack or map to less: what
-// is declared as GB2312 is GBK or GB18030 as often as not, and GB18030 holds both.
-var charsets = map[string]encoding.Encoding{
-	"gb2312":         simplifiedchinese.GB18030,
-	"gb_2312-80":     simplifiedchinese.GB18030,
-	"gb2312-80":      simplifiedchinese.GB18030,
-	"gbk":            simplifiedchinese.GB18030,
-	"x-gbk":          simplifiedchinese.GB18030,
-	"cp936":          simplifiedchinese.GB18030,
-	"ms936":          simplifiedchinese.GB18030,
-	"windows-936":    simplifiedchinese.GB18030,
-	"euc-cn":         simplifiedchinese.GB18030,
-	"gb18030":        simplifiedchinese.GB18030,
-	"gb18030-2000":   simplifiedchinese.GB18030,
-	"hz":             simplifiedchinese.HZGB2312,
-	"hz-gb-2312":     simplifiedchinese.HZGB2312,
-	"cp950":          traditionalchinese.Big5,
-	"x-x-big5":       traditionalchinese.Big5,
-	"ks_c_5601":      korean.EUCKR,
-	"ks_c_5601-1987": korean.EUCKR,
-	"cp949":          korean.EUCKR,
-	"ms949":          korean.EUCKR,
-	"cp932":          japanese.ShiftJIS,
-	"ms932":          japanese.ShiftJIS,
-	"x-sjis":         japanese.ShiftJIS,
-	"cp1252":         charmap.Windows1252,
-	"cp1251":         charmap.Windows1251,
-	"cp1250":         charmap.Windows1250,
+// charset is one way to read octets as text.
+type charset struct {
+	name string
+	// read returns the text, and how many places of it could not be read; they hold U+FFFD.
+	read func(b []byte) (s string, bad int)
+	// stateful charsets write other letters with ASCII octets.
+	stateful bool
+	// points says how likely a character is in a text of this charset; nil where nobody asks.
+	points func(prev, r rune) float32
 }
 
-// lookupCharset returns nil for UTF-8, ASCII and names that nobody knows: they
-// all go down the same chain.
-func lookupCharset(name string) encoding.Encoding {
-	name = strings.ToLower(strings.Trim(name, " \t\"'"))
-	switch name {
-	case "", "utf-8", "utf8", "us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown", "8bit", "binary":
-		return nil
-	}
-	if e, ok := charsets[name]; ok {
-		return e
-	}
-	e, err := htmlindex.Get(name)
-	if err != nil || e == encoding.Replacement {
-		if e, err = ianaindex.MIME.Encoding(name); err != nil || e == encoding.Replacement {
-			return nil
+// transform makes a charset of one that the text library knows.
+func transform(name string, e encoding.Encoding) *charset {
+	return &charset{name: name, read: func(b []byte) (string, int) {
+		out, err := e.NewDecoder().Bytes(b)
+		if err != nil {
+			return "", len(b)
 		}
-	}
-	return e
+		return string(out), bytes.Count(out, replacement)
+	}}
 }
 
-// decode turns b into clean UTF-8 by the chain declared, UTF-8, GB18030, and at
-// last the reading that loses least. sure is false when the result is a guess.
+var replacement = []byte(string(utf8.RuneError))
+
+// decode turns b into clean UTF-8 by the chain declared, UTF-8, GB18030, detection,
+// and at last the reading that loses least. sure is false when the result is a guess.
 func decode(declared string, b []byte) (s string, sure bool) {
-	e := lookupCharset(declared)
-	var lossy string
-	if e != nil {
-		s, ok := decodeWith(e, b)
-		if ok {
-			return clean(s), true
+	c := lookupCharset(declared)
+	if plainASCII(b) && (c == nil || !c.stateful) {
+		if g := escapes(b); g != nil {
+			c = g
+		} else {
+			return clean(string(b)), true
 		}
-		lossy = s
+	}
+	if c == nil {
+		return guess(b)
+	}
+	if looksUTF8(c, b) {
+		return clean(string(b)), false
+	}
+	s, bad := c.read(b)
+	if c.points != nil || bad > 0 {
+		if d := better(c, b, s, bad); d != nil {
+			s, _ = d.read(b)
+			return clean(s), false
+		}
+	}
+	if bad == 0 {
+		return clean(s), true
 	}
 	if utf8.Valid(b) {
 		return clean(string(b)), true
 	}
-	if lossy != "" {
-		return clean(lossy), false
-	}
-	if s, ok := decodeWith(simplifiedchinese.GB18030, b); ok {
-		return clean(s), false
-	}
-	valid := bytes.ToValidUTF8(b, []byte(string(utf8.RuneError)))
-	if bad := bytes.Count(valid, []byte(string(utf8.RuneError))); bad*20 < utf8.RuneCount(valid) && hasMultibyte(b) {
-		return clean(string(valid)), false
-	}
-	s, _ = decodeWith(charmap.Windows1252, b)
 	return clean(s), false
 }
 
-// hasMultibyte reports whether b has a whole UTF-8 sequence, the sign that it was UTF-8 once.
-func hasMultibyte(b []byte) bool {
+// guess reads what nobody declared, or what is not what was declared.
+func guess(b []byte) (s string, sure bool) {
+	if c := markedByOrder(b); c != nil {
+		s, bad := c.read(b)
+		return clean(s), bad == 0
+	}
+	if utf8.Valid(b) {
+		return clean(string(b)), true
+	}
+	if damagedUTF8(b) {
+		return clean(string(bytes.ToValidUTF8(b, replacement))), false
+	}
+	s, _ = guessed(b).read(b)
+	return clean(s), false
+}
+
+// guessed picks the charset of octets that are not UTF-8: what their pattern shows, else
+// GB18030 where it reads them all and they are few, else what the detector finds.
+func guessed(b []byte) *charset {
+	if lonely(b) {
+		return windows1252
+	}
+	if highOctets(b) >= minDetect {
+		if c, _ := detect(b); c != nil {
+			return c
+		}
+	}
+	if _, bad := gb18030.read(b); bad == 0 {
+		return gb18030
+	}
+	return windows1252
+}
+
+// damagedUTF8 tells whether b was UTF-8 before something cut or replaced a little of it.
+func damagedUTF8(b []byte) bool {
+	good, bad := 0, 0
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
-		if n > 1 && r != utf8.RuneError {
-			return true
+		switch {
+		case n > 1:
+			good++
+		case r == utf8.RuneError:
+			bad++
 		}
 		b = b[n:]
 	}
-	return false
+	return good >= 3 && bad*10 <= good
 }
 
-func decodeWith(e encoding.Encoding, b []byte) (string, bool) {
-	out, err := e.NewDecoder().Bytes(b)
-	if err != nil {
-		return "", false
+// looksUTF8 tells whether text that is declared otherwise is UTF-8 beyond doubt. In a
+// charset of single octets two such pairs are unheard of. Chinese and its neighbours
+// have words that are valid UTF-8, but no sentences.
+func looksUTF8(c *charset, b []byte) bool {
+	if c.stateful || !utf8.Valid(b) {
+		return false
 	}
-	return string(out), !bytes.ContainsRune(out, utf8.RuneError)
+	wide, narrow := 0, 0
+	for _, r := range string(b) {
+		switch {
+		case r >= 0x800:
+			wide++
+		case r >= 0x80:
+			narrow++
+		}
+	}
+	if isMultibyte(c) {
+		return wide >= 3
+	}
+	return wide > 0 || narrow > 1
+}
+
+// plainASCII tells whether no octet has its high bit set.
+func plainASCII(b []byte) bool {
+	for len(b) >= 8 {
+		if (b[0]|b[1]|b[2]|b[3]|b[4]|b[5]|b[6]|b[7])&0x80 != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c&0x80 != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // clean removes what no reader wants and no database takes: NUL and other control
 // characters but tab and line ends, byte order marks, invalid sequences.
 func clean(s string) string {
-	dirty := func(r rune) bool {
-		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f || r == 0xfeff || r == utf8.RuneError
-	}
-	if strings.IndexFunc(s, dirty) < 0 {
+	if !dirty(s) {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
-		if r != utf8.RuneError && dirty(r) {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f || r == 0xfeff {
 			return -1
 		}
 		return r
 	}, s)
 }
 
+// dirty looks at octets, since nearly all texts are clean and most have wide characters.
+func dirty(s string) bool {
+	wide := false
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ' && c != '\t' && c != '\n' && c != '\r', c == 0x7f:
+			return true
+		case c >= 0x80:
+			wide = true
+		}
+	}
+	return wide && (!utf8.ValidString(s) || strings.Contains(s, "\ufeff"))
+}
+
 // oneLine is clean for a header value: no line ends either, white space collapsed.
 func oneLine(s string) string {
 	return strings.Join(strings.Fields(clean(s)), " ")
+}
+
+var gb18030 = scored(transform("gb18030", simplifiedchinese.GB18030), simplifiedPoints)
+
+func scored(c *charset, points func(prev, r rune) float32) *charset {
+	c.points = points
+	return c
 }

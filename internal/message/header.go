@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 )
 
 // field is one header field: its name in lower case and its value, unfolded, as it came.
@@ -31,9 +32,15 @@ func (h *header) ascii(name string) string {
 	return strings.TrimSpace(strings.ToValidUTF8(string(h.raw(name)), "?"))
 }
 
-// text returns a value with its charset known to be UTF-8, encoded words still encoded.
+// rawText returns a value in UTF-8, encoded words still encoded. What is no UTF-8 is in the
+// charset of the text below the header, else in that of the other fields.
 func (p *parser) rawText(b []byte) string {
-	s, sure := decode("", b)
+	if plainASCII(b) || utf8.Valid(b) {
+		s, sure := decode("", b)
+		p.flagUnless(sure, FlagCharset)
+		return s
+	}
+	s, sure := decode(p.rawCharset, b)
 	p.flagUnless(sure, FlagCharset)
 	return s
 }
@@ -64,7 +71,29 @@ func (p *parser) topHeader() *header {
 	if len(h.fields) == 0 {
 		p.flag(FlagHeader)
 	}
+	p.rawCharset = rawCharset(h)
 	return h
+}
+
+// rawCharset guesses the charset of the fields that hold octets which are neither ASCII nor
+// UTF-8. Together they tell more than one name or subject does.
+func rawCharset(h *header) string {
+	var raw []byte
+	for _, f := range h.fields {
+		if len(raw) < maxSample && !plainASCII(f.value) && !utf8.Valid(f.value) {
+			raw = append(append(raw, f.value...), '\n')
+		}
+	}
+	if raw == nil {
+		return ""
+	}
+	_, params := (&parser{flags: map[string]bool{}}).parameters(h.raw("content-type"))
+	if c := lookupCharset(params["charset"]); c != nil && !c.stateful && c != windows1252 {
+		if _, bad := c.read(raw); bad == 0 && better(c, raw, "", 0) == nil {
+			return c.name
+		}
+	}
+	return guessed(raw).name
 }
 
 // header reads fields up to the empty line, a boundary, or what must be the body.
@@ -101,6 +130,9 @@ func (p *parser) header() *header {
 			}
 			_, v, _ := bytes.Cut(t, []byte(":"))
 			h.fields = append(h.fields, field{name: name, value: append([]byte{}, bytes.TrimLeft(v, " \t")...)})
+		case len(h.fields) > 0 && bytes.HasPrefix(t, []byte("=?")) && bytes.HasSuffix(bytes.TrimRight(t, " \t>"), []byte("?=")):
+			p.flag(FlagHeader) // folded without the blank
+			p.extend(h, append([]byte(" "), t...), &size, room)
 		default:
 			p.flag(FlagHeader)
 			if !p.headerGoesOn() {

@@ -86,6 +86,8 @@ const (
 	FlagDate      = "date"      // the Date field cannot be read
 	FlagTruncated = "truncated" // text past the bound was left out
 	FlagLimits    = "limits"    // too many parts, or nested too deep
+	FlagUuencode  = "uuencode"  // attachments stood in the text and were taken out of it
+	FlagTNEF      = "tnef"      // attachments stood in a winmail.dat and were taken out of it
 )
 
 // Options bound the work and tell what the bytes do not. The zero value is ready.
@@ -133,14 +135,15 @@ func (p *parser) parse() (*Message, error) {
 	m.readHeader(h, p)
 	p.guarded(func() {
 		b := p.body(h, part{path: "", depth: 0})
-		p.finish(m, b)
+		p.finish(m, p.orTNEF(b))
 		p.drain()
 	})
 	if p.err != nil {
 		return nil, p.err
 	}
 	m.Attachments = append(m.Attachments, p.attachments...)
-	m.Report = p.report
+	m.Report, m.Calendar, m.Protection = p.report, p.calendar, p.protection
+	m.readBounce(h)
 	m.readAutomated(h, p.o)
 	m.Flags = slices.AppendSeq(make([]string, 0, len(p.flags)), p.flagList())
 	m.Key, m.Likeness = p.keys(m)

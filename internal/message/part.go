@@ -2,10 +2,7 @@ package message
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
 	"path"
 	"strings"
@@ -51,9 +48,6 @@ func (p *parser) describe(h *header, at part) entity {
 	if len(e.mediaType) > 127 { // RFC 6838, 4.2
 		e.mediaType = "application/octet-stream"
 	}
-	if at.parent == "multipart/report" && e.mediaType == "message/delivery-status" {
-		p.report = "delivery-status"
-	}
 	return e
 }
 
@@ -97,22 +91,26 @@ type content struct {
 }
 
 // textPart reads a text to be shown.
-func (p *parser) textPart(e entity) (stop, content) {
+func (p *parser) textPart(e entity, at part) (stop, content) {
 	isHTML := e.mediaType == "text/html"
 	room := &p.plainRoom
 	if isHTML {
 		room = &p.htmlRoom
 	}
 	buf := &boundedBuffer{room: room}
-	st := p.decoded(e, buf)
+	st := p.readText(e, at, buf)
 	p.flagUnless(!buf.cut, FlagTruncated)
-	raw := buf.bytes()
+	raw := bytes.ReplaceAll(buf.bytes(), []byte("\r\r\n"), crlf) // from relays that add CR
 	charset := e.params["charset"]
 	if charset == "" && isHTML {
 		charset = metaCharset(raw)
 	}
 	text, sure := decode(charset, raw)
 	p.flagUnless(sure, FlagCharset)
+	if c := lookupCharset(charset); p.rawCharset == "" && c != nil && isMultibyte(c) {
+		p.rawCharset = c.name // of file names that nobody encoded
+	}
+	p.recognizeText(text)
 	if !isHTML {
 		text = unflow(text, e.params)
 		p.shown = append(p.shown, shownText{"text", squeeze(text)})
@@ -120,6 +118,19 @@ func (p *parser) textPart(e entity) (stop, content) {
 	}
 	p.shown = append(p.shown, shownText{"html", squeeze(keyWords(text, 2*p.o.MaxText))})
 	return st, content{html: text}
+}
+
+// readText pushes a text into buf, without the files that are encoded within it.
+func (p *parser) readText(e entity, at part, buf *boundedBuffer) stop {
+	if e.mediaType == "text/html" {
+		return p.decoded(e, buf)
+	}
+	uu := &uuFilter{p: p, at: at, w: buf}
+	st := p.decoded(e, uu)
+	if err := uu.Close(); err != nil && p.err == nil {
+		p.err, p.in.err = err, err
+	}
+	return st
 }
 
 // decoded pushes the part through its transfer decoder into w.
@@ -138,25 +149,24 @@ func (p *parser) decoded(e entity, w io.Writer) stop {
 
 // attachment hashes a file and forgets its bytes.
 func (p *parser) attachment(e entity, at part) stop {
-	index := len(p.attachments)
-	s := &fileSink{sum: sha256.New()}
-	if strings.HasPrefix(e.mediaType, "text/") || strings.HasPrefix(e.mediaType, "message/") {
-		s.lineSum = &lineHash{h: sha256.New()}
+	if e.tnef() {
+		return p.tnef(e, at)
 	}
-	if index == p.want {
-		s.out = p.wantOut
-	}
-	st := p.decoded(e, s)
-	a := Attachment{
-		Name: e.name, Type: e.mediaType, Size: s.size, SHA256: hex.EncodeToString(s.sum.Sum(nil)), Part: at.path, ContentID: e.contentID,
-		Inline: e.disposition == "inline" || e.disposition == "" && e.contentID != "" && at.parent == "multipart/related",
-	}
-	p.fileHashes = append(p.fileHashes, s.canonical())
-	if a.Name == "" {
-		a.Name = p.nameFor(e, s.head, index)
-	}
-	p.attachments = append(p.attachments, a)
+	f := p.newFile(at, strings.HasPrefix(e.mediaType, "text/") || strings.HasPrefix(e.mediaType, "message/"))
+	st := p.decoded(e, f.sink)
+	p.recognizeContent(e, f.sink.head)
+	f.close(p.attached(e, at, f))
 	return st
+}
+
+// attached is what the header of a part says of the file in it.
+func (p *parser) attached(e entity, at part, f *openFile) Attachment {
+	a := Attachment{Name: e.name, Type: e.mediaType, ContentID: e.contentID}
+	a.Inline = e.disposition == "inline" || e.disposition == "" && e.contentID != "" && at.parent == "multipart/related"
+	if a.Name == "" {
+		a.Name = p.nameFor(e, f.sink.head, f.index)
+	}
+	return a
 }
 
 // extensions are of the types that mail carries without a name.
@@ -196,82 +206,6 @@ func noSlash(r rune) rune {
 	}
 	return r
 }
-
-// fileSink takes the decoded bytes of a file.
-type fileSink struct {
-	sum     hash.Hash
-	lineSum *lineHash // nil: exact bytes count
-	size    int64
-	head    []byte
-	out     io.Writer // nil: nobody wants the bytes
-}
-
-// headBytes are kept of each file, to name a nested message after its subject.
-const headBytes = 8 << 10
-
-// canonical returns the hash by which the key knows the file.
-func (s *fileSink) canonical() string {
-	if s.lineSum != nil {
-		return s.lineSum.sum()
-	}
-	return hex.EncodeToString(s.sum.Sum(nil))
-}
-
-func (s *fileSink) Write(b []byte) (int, error) {
-	s.size += int64(len(b))
-	s.sum.Write(b)
-	if s.lineSum != nil {
-		s.lineSum.write(b)
-		if n := headBytes - len(s.head); n > 0 {
-			s.head = append(s.head, b[:min(n, len(b))]...)
-		}
-	}
-	if s.out != nil {
-		if _, err := s.out.Write(b); err != nil {
-			return 0, err
-		}
-	}
-	return len(b), nil
-}
-
-// lineHash is blind to CR and to blanks before a line end, which relays change.
-type lineHash struct {
-	h     hash.Hash
-	blank []byte // blanks that may end the line
-}
-
-func (l *lineHash) write(b []byte) {
-	for len(b) > 0 {
-		n := bytes.IndexAny(b, "\r\n \t")
-		if n < 0 {
-			n = len(b)
-		}
-		if n > 0 {
-			l.flush()
-			l.h.Write(b[:n])
-			b = b[n:]
-			continue
-		}
-		switch b[0] {
-		case '\n':
-			l.blank = append(l.blank[:0], '\n')
-			l.flush()
-		case ' ', '\t':
-			if len(l.blank) >= maxHeldQP {
-				l.flush()
-			}
-			l.blank = append(l.blank, b[0])
-		}
-		b = b[1:]
-	}
-}
-
-func (l *lineHash) flush() {
-	l.h.Write(l.blank)
-	l.blank = l.blank[:0]
-}
-
-func (l *lineHash) sum() string { return hex.EncodeToString(l.h.Sum(nil)) }
 
 // boundedBuffer keeps what fits in room, which it shares with others, and cuts the
 // rest at a line end.

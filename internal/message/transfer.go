@@ -23,6 +23,8 @@ func newDecoder(cte string, w io.Writer) (d decoder, known bool) {
 		return &base64Decoder{w: w}, true
 	case "quoted-printable":
 		return &qpDecoder{w: w}, true
+	case "x-uuencode", "uuencode", "x-uue", "x-uu", "uue":
+		return &uuDecoder{w: w}, true
 	case "", "7bit", "8bit", "binary", "7-bit", "8-bit":
 		return identity{w}, true
 	}
