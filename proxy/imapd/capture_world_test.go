@@ -14,6 +14,7 @@ import (
 
 	"heliograph/config"
 	"heliograph/internal/journal"
+	"heliograph/internal/journal/segment"
 	"heliograph/internal/limit"
 	"heliograph/internal/mailtest"
 	"heliograph/internal/queue"
@@ -41,53 +42,61 @@ const (
 func newWorld(t *testing.T, capture config.Capture) *world {
 	t.Helper()
 	d := mailtest.Dovecot(t)
-	w := &world{front: &front{t: t, ca: mailtest.NewAuthority(t), metrics: prometheus.NewRegistry()}, dovecot: d}
-	dir := t.TempDir()
+	w := &world{front: &front{t: t, metrics: prometheus.NewRegistry()}, dovecot: d}
+	end := config.Endpoint{Address: d.IMAPAddr, TLS: config.TLSNone, Timeout: config.Duration(10 * time.Second)}
+	w.journal = w.capturing(end, capture, nil)
+	w.server.SetCaptureTimes(time.Millisecond, 10*time.Second)
+	return w
+}
+
+// capturing opens the front with a journal before an upstream. fs is that of the journal's files, nil for the usual.
+func (f *front) capturing(end config.Endpoint, capture config.Capture, fs segment.FS) *journal.Journal {
+	f.t.Helper()
+	t, dir := f.t, f.t.TempDir()
 	db, err := store.Open(t.Context(), "sqlite", store.Options{Dir: dir})
 	must(t, err)
 	q := queue.Open(db, queue.Options{})
-	w.journal, err = journal.Open(t.Context(), journal.Options{
-		Dir: filepath.Join(dir, "journal"), KeyFile: filepath.Join(dir, "master.key"), Store: db, Queue: q, SegmentBytes: 16 << 20,
+	j, err := journal.Open(t.Context(), journal.Options{
+		Dir: filepath.Join(dir, "journal"), KeyFile: filepath.Join(dir, "master.key"), Store: db, Queue: q, SegmentBytes: 16 << 20, FS: fs,
 	})
 	must(t, err)
-	router, err := upstream.New([]config.Upstream{{
-		Name: "main", Default: true,
-		IMAP: config.Endpoint{Address: d.IMAPAddr, TLS: config.TLSNone, Timeout: config.Duration(10 * time.Second)},
-	}}, upstream.Options{Hostname: "gw.example"})
+	router, err := upstream.New([]config.Upstream{{Name: "main", Default: true, IMAP: end}}, upstream.Options{Hostname: "gw.example"})
 	must(t, err)
 	back := limit.NewMemory(limit.MemoryOptions{})
-	w.server, err = imapd.New(imapd.Options{
+	f.server, err = imapd.New(imapd.Options{
 		Settings: imapd.Settings{Router: router, Capture: capture},
-		Failures: limit.NewFailures(back, 100), Limiter: back, Journal: w.journal,
-		Hostname: "gw.example", Registerer: w.metrics,
-		Logger: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Failures: limit.NewFailures(back, 100), Limiter: back, Journal: j,
+		Hostname: "gw.example", Registerer: f.metrics,
+		Logger: slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
-	w.server.SetCaptureTimes(time.Millisecond, 10*time.Second)
-	w.proxy, err = proxy.New(proxy.Options{Listeners: []proxy.Listener{{
+	f.proxy, err = proxy.New(proxy.Options{Listeners: []proxy.Listener{{
 		Config: config.Listener{
 			Protocol: "imap", Address: "127.0.0.1:0", TLS: config.TLSNone, Mode: config.ModeProxy, AllowPlaintextAuth: true, Hostname: "gw.example",
 		},
-		Handler: w.server,
+		Handler: f.server,
 	}}})
 	must(t, err)
-	must(t, w.proxy.Start(t.Context()))
-	w.addr = w.proxy.Addr(0).String()
+	must(t, f.proxy.Start(t.Context()))
+	f.addr = f.proxy.Addr(0).String()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		must(t, w.proxy.Drain(ctx))
-		w.server.Close()
+		must(t, f.proxy.Drain(ctx))
+		f.server.Close()
 		router.Close()
 		must(t, back.Close())
-		must(t, w.journal.Close())
+		must(t, j.Close())
 		q.Close()
 		must(t, db.Close())
+		if n := f.metric("heliograph_imap_sessions"); n != 0 {
+			t.Errorf("%v sessions are counted after the end", n)
+		}
 		if t.Failed() {
-			t.Log(w.log.String())
+			t.Log(f.log.String())
 		}
 	})
-	return w
+	return j
 }
 
 // deliver puts messages into the INBOX behind the gateway's back.

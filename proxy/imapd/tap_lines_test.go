@@ -3,6 +3,9 @@ package imapd_test
 import (
 	"strings"
 	"testing"
+
+	"heliograph/config"
+	"heliograph/internal/journal"
 )
 
 // LITERAL+ where it is not offered is in doubt, and so is what never was a line.
@@ -105,4 +108,58 @@ func TestWireMailboxes(t *testing.T) {
 		x.run(fetches(1, 2) + alive)
 		x.has(2)
 	})
+}
+
+// Mail of nobody in particular is not captured: neither what the client reads whole, nor what it reads of, nor what comes.
+func TestUnknownAccountIsNotCaptured(t *testing.T) {
+	t.Parallel()
+	w := newStage(t, func(s *staging) { s.capture.Policy = config.CaptureAll })
+	x := w.begin(t, "GSSAPI", "AUTHENTICATE GSSAPI YIIC")
+	x.run(`
+		u>= "+ \r\n"
+		u< YIIC
+		u> + YIGZ
+		c< + YIGZ
+		c> BQQE
+		u< BQQE
+		u> a OK [CAPABILITY ` + stageCaps + `] in
+		c< a OK {any}
+		c> s SELECT INBOX
+		u< s SELECT INBOX
+		u>= "* 3 EXISTS\r\n* OK [UIDVALIDITY 7] valid\r\n* OK [UIDNEXT 104] next\r\ns OK selected\r\n"
+		c<= "* 3 EXISTS\r\n* OK [UIDVALIDITY 7] valid\r\n* OK [UIDNEXT 104] next\r\ns OK selected\r\n"`)
+	x.touched(2)
+	x.run(`
+		c> f FETCH 1 (UID BODY[])
+		u< f FETCH 1 (UID BODY[])
+		u>= "* 1 FETCH (UID 101 BODY[] {5}\r\nwhole)\r\nf OK done\r\n"
+		c<= "* 1 FETCH (UID 101 BODY[] {5}\r\nwhole)\r\nf OK done\r\n"
+		wait
+		c> i IDLE
+		u< i IDLE
+		u>= "+ idling\r\n* 4 EXISTS\r\n"
+		c<= "+ idling\r\n* 4 EXISTS\r\n"
+		wait
+		c> DONE
+		u< DONE
+		u> i OK done
+		c< i OK done
+		c> p APPEND Sent {4+}
+		u< p APPEND Sent {4+}
+		c> text
+		u< text
+		u> p OK done
+		c< p OK done
+		c> z LOGOUT
+		u< z LOGOUT
+		u> z OK gone
+		c< z OK gone
+		u close
+		c< eof`)
+	if entries, err := w.journal.Entries(t.Context(), journal.Filter{}); err != nil || len(entries) > 0 {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+	if n := w.metric("heliograph_imap_capture_setbacks_total", "reason", "unknown_account"); n != 1 {
+		t.Errorf("%v sessions are counted as those of an unknown account", n)
+	}
 }

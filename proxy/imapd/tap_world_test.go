@@ -3,14 +3,11 @@ package imapd_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,14 +19,9 @@ import (
 	"heliograph/config"
 	"heliograph/internal/journal"
 	"heliograph/internal/journal/segment"
-	"heliograph/internal/limit"
 	"heliograph/internal/mailtest"
-	"heliograph/internal/queue"
-	"heliograph/internal/store"
 	"heliograph/internal/uidset"
-	"heliograph/proxy"
 	"heliograph/proxy/imapd"
-	"heliograph/proxy/upstream"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -42,7 +34,7 @@ type stage struct {
 	serverTLS *tls.Config // nil for none
 
 	mu      sync.Mutex               // guards waiting
-	waiting map[string]chan net.Conn // by account
+	waiting map[string]chan net.Conn // by account, or by SASL mechanism
 }
 
 // staging is what a test may change of the stage.
@@ -63,14 +55,6 @@ func newStage(t *testing.T, change func(*staging)) *stage {
 		change(&set)
 	}
 	w := &stage{front: &front{t: t, metrics: prometheus.NewRegistry()}, waiting: map[string]chan net.Conn{}}
-	dir := t.TempDir()
-	db, err := store.Open(t.Context(), "sqlite", store.Options{Dir: dir})
-	must(t, err)
-	q := queue.Open(db, queue.Options{})
-	w.journal, err = journal.Open(t.Context(), journal.Options{
-		Dir: filepath.Join(dir, "journal"), KeyFile: filepath.Join(dir, "master.key"), Store: db, Queue: q, SegmentBytes: 16 << 20, FS: set.fs,
-	})
-	must(t, err)
 	end := config.Endpoint{TLS: config.TLSNone, Timeout: config.Duration(20 * time.Second)}
 	if set.records {
 		certs := mailtest.TLS(t)
@@ -78,46 +62,11 @@ func newStage(t *testing.T, change func(*staging)) *stage {
 		w.serverTLS = certs.Server()
 	}
 	end.Address = w.accept()
-	router, err := upstream.New([]config.Upstream{{Name: "main", Default: true, IMAP: end}}, upstream.Options{Hostname: "gw.example"})
-	must(t, err)
-	back := limit.NewMemory(limit.MemoryOptions{})
-	w.server, err = imapd.New(imapd.Options{
-		Settings: imapd.Settings{Router: router, Capture: set.capture},
-		Failures: limit.NewFailures(back, 100), Limiter: back, Journal: w.journal,
-		Hostname: "gw.example", Registerer: w.metrics,
-		Logger: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
-	must(t, err)
+	w.journal = w.capturing(end, set.capture, set.fs)
 	w.server.SetCaptureTimes(set.arrival, set.ours)
 	if set.pass > 0 {
 		w.server.SetPassTimeout(set.pass)
 	}
-	w.proxy, err = proxy.New(proxy.Options{Listeners: []proxy.Listener{{
-		Config: config.Listener{
-			Protocol: "imap", Address: "127.0.0.1:0", TLS: config.TLSNone, Mode: config.ModeProxy, AllowPlaintextAuth: true, Hostname: "gw.example",
-		},
-		Handler: w.server,
-	}}})
-	must(t, err)
-	must(t, w.proxy.Start(t.Context()))
-	w.addr = w.proxy.Addr(0).String()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		must(t, w.proxy.Drain(ctx))
-		w.server.Close()
-		router.Close()
-		must(t, back.Close())
-		must(t, w.journal.Close())
-		q.Close()
-		must(t, db.Close())
-		if n := w.metric("heliograph_imap_sessions"); n != 0 {
-			t.Errorf("%v sessions are counted after the end", n)
-		}
-		if t.Failed() {
-			t.Log(w.log.String())
-		}
-	})
 	return w
 }
 
@@ -156,7 +105,7 @@ func (w *stage) greet(c net.Conn) {
 			_ = c.Close()
 			return
 		}
-		if f[1] == "LOGIN" {
+		if f[1] == "LOGIN" || f[1] == "AUTHENTICATE" {
 			w.mu.Lock()
 			to := w.waiting[f[2]]
 			w.mu.Unlock()
@@ -246,10 +195,20 @@ var notAtom = regexp.MustCompile(`[^a-z0-9]+`)
 // open logs in. The capabilities are what the upstream says then.
 func (w *stage) open(t *testing.T, caps string) *play {
 	t.Helper()
-	x := &play{t: t, w: w, account: notAtom.ReplaceAllString(strings.ToLower(t.Name()), "-") + "@example.com"}
+	account := notAtom.ReplaceAllString(strings.ToLower(t.Name()), "-") + "@example.com"
+	x := w.begin(t, account, "LOGIN "+account+" p")
+	x.run("u> a OK [CAPABILITY " + caps + "] in")
+	x.run("c< a OK {any}")
+	return x
+}
+
+// begin sends a login, whose second word is the key, and leaves it to the test to answer it.
+func (w *stage) begin(t *testing.T, key, login string) *play {
+	t.Helper()
+	x := &play{t: t, w: w, account: key}
 	came := make(chan net.Conn, 1)
 	w.mu.Lock()
-	w.waiting[x.account] = came
+	w.waiting[key] = came
 	w.mu.Unlock()
 	c, err := net.Dial("tcp", w.addr)
 	must(t, err)
@@ -257,7 +216,7 @@ func (w *stage) open(t *testing.T, caps string) *play {
 	must(t, c.SetDeadline(time.Now().Add(captureTime)))
 	x.c = newPeer(c)
 	x.run("c< * OK {any}")
-	x.run("c> a LOGIN " + x.account + " p")
+	x.run("c> a " + login)
 	select {
 	case c := <-came:
 		x.u = newPeer(c)
@@ -265,8 +224,6 @@ func (w *stage) open(t *testing.T, caps string) *play {
 		t.Fatal("the login did not reach the upstream")
 	}
 	t.Cleanup(func() { _ = x.u.conn.Close() })
-	x.run("u> a OK [CAPABILITY " + caps + "] in")
-	x.run("c< a OK {any}")
 	return x
 }
 
