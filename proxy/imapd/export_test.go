@@ -21,3 +21,6 @@ func (srv *Server) SetPassTimeout(d time.Duration) { srv.timeouts.pass = d }
 
 // QuietTime is how long the client must have been silent before we say something.
 const QuietTime = quietTime
+
+// ProgressBytes is what must come of a chunk in the time for an answer.
+const ProgressBytes = progressBytes

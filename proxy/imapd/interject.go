@@ -30,8 +30,10 @@ const (
 	hurryTime = 2 * time.Second
 	// hurryAgain is after what such a client is interrupted again while anything is left.
 	hurryAgain = 250 * time.Millisecond
-	// answerLimit ends a session whose upstream does not answer us: the client is kept waiting.
-	answerLimit = 30 * time.Second
+	// answerLimit ends a session whose upstream does not answer us: the client is kept waiting. On a slow line
+	// a chunk may take longer, as long as progressBytes of it come in each such time.
+	answerLimit   = 30 * time.Second
+	progressBytes = 4 << 10
 	// lingerTime is how long captures go on when the client is gone.
 	lingerTime = time.Minute
 	// maxFailures is how often a message is asked for in one session.
@@ -50,6 +52,7 @@ type interjection struct {
 	timer   *time.Timer
 	armed   bool
 	watch   *time.Timer
+	came    int64 // bytes of the chunk under way that had come when watch was set last
 }
 
 // op is one command of ours.
@@ -78,6 +81,7 @@ type body struct {
 	offset int64 // bytes that are here
 	part   int64 // bytes of the chunk under way
 	copied int64 // those of them that went to the journal
+	due    int64 // bytes of the first literal that fits; only they count as progress
 	tee    *tee
 	size   int64 // RFC822.SIZE, -1 while it is not known
 	ok     bool  // the answer was for it
@@ -166,11 +170,31 @@ func (t *tap) identify() bool {
 
 // watch gives the upstream its time to answer.
 func (t *tap) watch() {
+	t.turn.came = 0
+	t.rewatch()
+}
+
+func (t *tap) rewatch() {
 	if t.turn.watch == nil {
 		t.turn.watch = time.AfterFunc(t.srv.timeouts.ours, t.overdue)
 		return
 	}
 	t.turn.watch.Reset(t.srv.timeouts.ours)
+}
+
+// progressed says that the upstream sends what we asked for, though slowly. No upstream can go on so for ever: it counts
+// only what fits the chunk.
+func (t *tap) progressed() bool {
+	m := t.turn.body
+	if t.turn.phase != phaseOurs || t.turn.op.kind != opBody || m == nil {
+		return false
+	}
+	came := min(m.copied, m.due)
+	if came-t.turn.came < progressBytes {
+		return false
+	}
+	t.turn.came = came
+	return true
 }
 
 // overdue ends a session whose upstream keeps us, and so the client, waiting.
@@ -182,6 +206,10 @@ func (t *tap) overdue() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.turn.phase == phaseNone || t.over {
+		return
+	}
+	if t.progressed() {
+		t.rewatch()
 		return
 	}
 	t.srv.tap.lost("silence")
@@ -364,7 +392,7 @@ func (t *tap) renderBody(b *selected) bool {
 		b.unplaced.Add(m.uid, m.uid)
 		return false
 	}
-	m.part, m.copied, m.ok, m.none, m.whole = 0, 0, false, false, false
+	m.part, m.copied, m.due, m.ok, m.none, m.whole = 0, 0, 0, false, false, false
 	t.turn.op = op{kind: opBody, seq: seq}
 	items := "UID"
 	if m.offset == 0 {

@@ -98,6 +98,9 @@ func (t *tap) ownBody(ev *scan.Event) {
 	if !ev.Last {
 		if m.fits(f, ev.Size, t.chunk()) {
 			t.tee = m.tee
+			if m.due == 0 {
+				m.due = ev.Size
+			}
 		}
 		return
 	}

@@ -6,9 +6,12 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"heliograph/proxy/imapd"
 )
 
 const (
@@ -146,6 +149,33 @@ func TestHostileAnswersToUs(t *testing.T) {
 			x.holds(nil)
 		})
 	}
+}
+
+// A slow line is no silence: as long as the message comes, the session goes on.
+func TestSlowChunk(t *testing.T) {
+	t.Parallel()
+	const piece, pieces, patience = imapd.ProgressBytes, 6, 2 * time.Second
+	w := newStage(t, func(s *staging) { s.ours, s.capture.ChunkBytes = patience, 2*pieces*piece })
+	x := w.open(t, stageCaps)
+	x.selected(3)
+	x.touched(2)
+	message := bytes.Repeat([]byte("a line of 16 b\r\n"), pieces*piece/16)
+	x.run(fmt.Sprintf(`
+		u< heliograph1 FETCH 2 (UID RFC822.SIZE INTERNALDATE BODY.PEEK[]<0.%d>)
+		c> n NOOP
+		u>= "* 2 FETCH (UID 102 RFC822.SIZE %d BODY[]<0> {%[2]d}\r\n"`, 2*len(message), len(message)))
+	tick := time.NewTicker(patience / 2)
+	defer tick.Stop()
+	for part := range slices.Chunk(message, piece) {
+		must(t, x.u.write(string(part)))
+		<-tick.C
+	}
+	x.run(`
+		u>= ")\r\nheliograph1 OK done\r\n"
+		u< n NOOP
+		u> n OK done
+		c< n OK done`)
+	x.holds(map[uint32]string{102: string(message)})
 }
 
 // No answer makes us store what is not the message, and none of them harms the session.
