@@ -5,18 +5,12 @@ import (
 	"fmt"
 	"time"
 
-	"heliograph/internal/limit"
 	"heliograph/internal/pace"
 )
 
-const (
-	// maxIdle is the longest pause during which the connection stays open; servers end idle ones after a
-	// while (RFC 9051, 5.4), and a slot at the provider is not ours to block.
-	maxIdle = time.Minute
-	// allowanceBytes is what a run takes of the day's budget at once. Budgets are counted in it, here as on users'
-	// own sessions (proxy/imapd), with which a run shares the budget of the account.
-	allowanceBytes = 4 << 20
-)
+// maxIdle is the longest pause during which the connection stays open; servers end idle ones after a
+// while (RFC 9051, 5.4), and a slot at the provider is not ours to block.
+const maxIdle = time.Minute
 
 // pauseError asks for a pause without the connection.
 type pauseError struct {
@@ -50,27 +44,23 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// budget takes bytes from what may be fetched for the account in a day, and waits for them.
+// budget takes bytes from what may be fetched for the account in a day, which a run shares with the user's own
+// sessions, and waits for them.
 func (w *run) budget(ctx context.Context, bytes int64) error {
-	perDay := int64(w.set.Capture.BytesPerDay)
-	if perDay == 0 {
-		perDay = w.up.FetchBytesPerDay()
-	}
-	if perDay <= 0 || w.r.opts.Limiter == nil {
+	day := w.up.Budget(w.r.opts.Limiter, w.account, int64(w.set.Capture.BytesPerDay))
+	if !day.Limited() {
 		return nil
 	}
-	units := int(max(perDay/allowanceBytes, 1))
-	rate := limit.Rate{Count: units, Per: 24 * time.Hour, Burst: units}
 	for w.allowance <= 0 {
-		d, err := w.r.opts.Limiter.Allow(ctx, "imap-fetch:"+w.up.Name()+":"+w.account, rate, 1)
+		part, wait, err := day.Take(ctx)
 		switch {
 		case err != nil: // a limiter that cannot decide keeps nothing back
 			return ctx.Err()
-		case d.Allowed:
-			w.allowance += allowanceBytes
+		case part > 0:
+			w.allowance += part
 			continue
 		}
-		if err := w.pause(ctx, d.RetryAfter, "the bytes that may be fetched in a day are used up"); err != nil {
+		if err := w.pause(ctx, wait, "the bytes that may be fetched in a day are used up"); err != nil {
 			return err
 		}
 	}

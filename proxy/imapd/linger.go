@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"heliograph/internal/limit"
 	"heliograph/proxy/imapd/scan"
 	"heliograph/proxy/upstream"
 )
@@ -63,25 +62,22 @@ func (t *tap) capabilities(r *scan.Response) {
 }
 
 const (
-	// allowanceBytes is what a session takes of the provider's budget at once.
-	allowanceBytes = 4 << 20
-	// budgetTimeout bounds the question for it.
+	// budgetTimeout bounds the question for a part of the budget.
 	budgetTimeout = 5 * time.Second
 	// budgetPause is how long a session waits when the budget cannot be asked.
 	budgetPause = time.Minute
-	day         = 24 * time.Hour
 )
 
 // budget is what the session may fetch on its own account.
 type budget struct {
-	perDay    int64 // bytes that the provider lets an account read a day; 0 is no limit
+	upstream.Budget
 	allowance int64 // bytes
 	asking    bool
 }
 
 // afford says whether a chunk may be fetched now; if not, it asks for more.
 func (t *tap) afford() bool {
-	if t.budget.perDay <= 0 || t.budget.allowance > 0 {
+	if !t.budget.Limited() || t.budget.allowance > 0 {
 		return true
 	}
 	if t.budget.asking {
@@ -89,12 +85,10 @@ func (t *tap) afford() bool {
 	}
 	t.budget.asking = true
 	t.box.until = time.Now().Add(budgetTimeout)
-	perDay := t.budget.perDay
 	t.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.draining), budgetTimeout)
 		defer cancel()
-		units := int(max(perDay/allowanceBytes, 1))
-		d, err := t.srv.opts.Limiter.Allow(ctx, "imap-fetch:"+t.target.Name()+":"+t.account, limit.Rate{Count: units, Per: day, Burst: units}, 1)
+		bytes, again, err := t.budget.Take(ctx)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.budget.asking = false
@@ -102,12 +96,11 @@ func (t *tap) afford() bool {
 		switch {
 		case err != nil:
 			wait = budgetPause
-		case !d.Allowed:
-			wait = max(d.RetryAfter, time.Second)
+		case bytes == 0:
+			wait = max(again, time.Second)
 			t.srv.tap.lost("budget")
-		default:
-			t.budget.allowance += allowanceBytes
 		}
+		t.budget.allowance += bytes
 		if t.box != nil {
 			t.box.until = time.Now().Add(wait)
 			t.kick()

@@ -396,10 +396,7 @@ func (t *tap) rule() {
 		t.srv.tap.lost("unknown_account")
 		t.log.Warn("session is not captured: the login hides its user")
 	}
-	t.budget.perDay = int64(t.set.Capture.BytesPerDay)
-	if t.budget.perDay == 0 {
-		t.budget.perDay = t.target.FetchBytesPerDay()
-	}
+	t.budget.Budget = t.target.Budget(t.srv.opts.Limiter, t.account, int64(t.set.Capture.BytesPerDay))
 }
 
 // chunk is how many bytes of a message are asked for at once.
