@@ -40,8 +40,8 @@ const (
 	// dateGap is how far a provider may have moved the Date of a message that kept its Message-ID: a clock in
 	// the wrong zone is at most so wrong.
 	dateGap = 26 * time.Hour
-	// maxKin bounds how many messages alike are looked at, the nearest in time first. The same words
-	// to the same people come more often from a machine; their Message-IDs are not replaced.
+	// maxKin bounds how many forms are looked at by each sign. Only a machine sends the same words to the same people
+	// more often within weakGap, and its copies are told apart by their Message-IDs.
 	maxKin = "64"
 	// maxListKin bounds how many messages of one Message-ID are read again to compare them with a list's copy.
 	maxListKin = 4
@@ -274,13 +274,18 @@ func (m *Mirror) relate(ctx context.Context, tx store.Querier, x *form) (*family
 	}
 	found, err := forms(ctx, tx, `
 		SELECT `+formColumns+` FROM messages WHERE key = $1
-		UNION SELECT `+formColumns+` FROM messages WHERE message_id = $2 AND message_id <> '' AND sent_at = $3
-		UNION SELECT * FROM (SELECT `+formColumns+` FROM messages WHERE likeness = $4 AND likeness <> ''
-			ORDER BY abs(moment - $5) LIMIT `+maxKin+`) AS alike`,
-		x.key, x.messageID, x.sentAt, x.likeness, x.moment)
+		UNION ALL SELECT * FROM (SELECT `+formColumns+` FROM messages
+			WHERE message_id = $2 AND message_id <> '' AND (sent_at = $3 OR likeness = $4) LIMIT `+maxKin+`) AS same_id
+		UNION ALL SELECT * FROM (SELECT `+formColumns+` FROM messages
+			WHERE likeness = $4 AND likeness <> '' AND sent_at = $3 AND sent_at <> 0 LIMIT `+maxKin+`) AS same_date
+		UNION ALL SELECT * FROM (SELECT `+formColumns+` FROM messages
+			WHERE likeness = $4 AND likeness <> '' AND moment BETWEEN $5 AND $6 LIMIT `+maxKin+`) AS alike`,
+		x.key, x.messageID, x.sentAt, x.likeness, x.moment-weakGap.Microseconds(), x.moment+weakGap.Microseconds())
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(found, func(a, b form) int { return strings.Compare(a.key, b.key) })
+	found = slices.CompactFunc(found, func(a, b form) bool { return a.key == b.key })
 	f := &family{}
 	var rows []string
 	for _, c := range found {
@@ -289,9 +294,11 @@ func (m *Mirror) relate(ctx context.Context, tx store.Querier, x *form) (*family
 		}
 		if x.likeness != "" && c.likeness == x.likeness {
 			f.alike = append(f.alike, c)
-			rows = append(rows, c.row())
+			if how, _ := likely(x, &c); how != bondNone {
+				rows = append(rows, c.row())
+			}
 		}
-		if c.messageID == x.messageID && c.messageID != "" && c.key != x.key {
+		if c.messageID == x.messageID && c.messageID != "" && c.key != x.key && c.sentAt == x.sentAt {
 			f.sameID = append(f.sameID, c)
 		}
 	}
@@ -314,6 +321,7 @@ func (f *family) complete(ctx context.Context, tx store.Querier, rows []string) 
 		}
 		for _, c := range more {
 			if !known[c.key] {
+				known[c.key] = true
 				f.alike = append(f.alike, c)
 			}
 		}

@@ -9,14 +9,16 @@ ALTER TABLE messages ADD COLUMN gap {{int}} NOT NULL DEFAULT 0; -- microseconds 
 ALTER TABLE messages ADD COLUMN likeness {{text}} NOT NULL DEFAULT ''; -- of package message
 ALTER TABLE messages ADD COLUMN moment {{int}} NOT NULL DEFAULT 0; -- when it was sent, as the first sighting tells
 ALTER TABLE messages ADD COLUMN ways {{int}} NOT NULL DEFAULT 0; -- bits: 1 seen on the wire, 2 in a mailbox, 4 in the sender's own, 8 from a list
-CREATE INDEX messages_likeness ON messages (likeness) WHERE likeness <> '';
+CREATE INDEX messages_alike ON messages (likeness, moment) WHERE likeness <> '';
+CREATE INDEX messages_same_date ON messages (likeness, sent_at) WHERE likeness <> '' AND sent_at <> 0;
 CREATE INDEX messages_joined ON messages (joined) WHERE joined <> '';
 ALTER TABLE sightings ADD COLUMN form {{text}} NOT NULL DEFAULT ''; -- key of what was seen; empty in old rows, where it is message_key
 
 -- +goose Down
 ALTER TABLE sightings DROP COLUMN form;
 DROP INDEX messages_joined;
-DROP INDEX messages_likeness;
+DROP INDEX messages_same_date;
+DROP INDEX messages_alike;
 ALTER TABLE messages DROP COLUMN ways;
 ALTER TABLE messages DROP COLUMN moment;
 ALTER TABLE messages DROP COLUMN likeness;
