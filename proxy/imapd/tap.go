@@ -46,9 +46,9 @@ type tap struct {
 	release  func() // of the connection
 	undrain  func() bool
 
-	down, up direction // from the client, from the upstream
-	toClient *output   // under writing
-	toServer *output   // the client's goroutine, or whoever holds phase
+	down, up direction      // from the client, from the upstream
+	toClient *socket.Writer // under writing
+	toServer *socket.Writer // the client's goroutine, or whoever holds phase
 
 	// writing is held by who writes to the client. It is taken before mu.
 	writing sync.Mutex
@@ -126,7 +126,7 @@ func (d *direction) pooled() {
 func (s *session) tap(context.Context) {
 	t := &tap{session: s, draining: s.conn.Context(), release: s.conn.Hold(), left: 2}
 	t.free = sync.NewCond(&t.mu)
-	t.toClient, t.toServer = newOutput(s.conn, s.srv.timeouts.pass), newOutput(s.up, s.srv.timeouts.pass)
+	t.toClient, t.toServer = socket.NewWriter(s.conn, s.srv.timeouts.pass), socket.NewWriter(s.up, s.srv.timeouts.pass)
 	t.down = direction{name: "client", conn: s.conn.Conn, reader: socket.NewReader(s.conn.Conn), take: t.takeClient}
 	t.up = direction{name: "upstream", conn: s.up.Conn, reader: socket.NewReader(s.up.Conn), take: t.takeServer}
 	t.down.pooled()
@@ -333,7 +333,7 @@ func (t *tap) farewell() {
 func (t *tap) bye(why error) {
 	if !t.gone {
 		_ = t.conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = t.toClient.Write([]byte("* BYE [UNAVAILABLE] " + why.Error() + ", connect again\r\n"))
+		_, _ = t.conn.Write([]byte("* BYE [UNAVAILABLE] " + why.Error() + ", connect again\r\n")) // toClient would give it longer
 	}
 	t.abandon(why)
 }

@@ -16,6 +16,7 @@ import (
 
 	"heliograph/internal/journal"
 	"heliograph/proxy"
+	"heliograph/proxy/socket"
 
 	"github.com/emersion/go-smtp"
 )
@@ -81,7 +82,7 @@ func (q *Queue) ServeConn(ctx context.Context, c *proxy.Conn) {
 	s := &session{
 		srv: q.front, set: *q.front.settings.Load(), conn: c,
 		log: q.front.log.With("session", c.ID, "client", c.Client().Addr().String()),
-		in:  newInbound(c, q.front.timeouts.preamble), out: newOutbound(c, writeTimeout),
+		in:  newInbound(c, q.front.timeouts.preamble), out: socket.NewWriter(c, writeTimeout),
 	}
 	defer s.in.release()
 	q.front.metrics.sessions.Inc()

@@ -11,6 +11,7 @@ import (
 	"heliograph/internal/limit"
 	"heliograph/internal/pace"
 	"heliograph/proxy"
+	"heliograph/proxy/socket"
 	"heliograph/proxy/upstream"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -98,7 +99,7 @@ func (srv *Server) ServeConn(ctx context.Context, c *proxy.Conn) {
 		srv: srv, set: *srv.settings.Load(), conn: c,
 		log: srv.log.With("session", c.ID, "client", c.Client().Addr().String()),
 		in:  newInbound(c, srv.timeouts.preamble),
-		out: newOutbound(c, writeTimeout),
+		out: socket.NewWriter(c, writeTimeout),
 	}
 	srv.metrics.sessions.Inc()
 	defer srv.metrics.sessions.Dec()

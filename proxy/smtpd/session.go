@@ -13,6 +13,7 @@ import (
 
 	"heliograph/config"
 	"heliograph/proxy"
+	"heliograph/proxy/socket"
 	"heliograph/proxy/upstream"
 )
 
@@ -26,7 +27,7 @@ type session struct {
 	conn *proxy.Conn
 	log  *slog.Logger
 	in   *inbound
-	out  *outbound
+	out  *socket.Writer
 
 	helo    string
 	account string // who logged in

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"heliograph/proxy/socket"
 	"heliograph/proxy/upstream"
 )
 
@@ -53,7 +54,7 @@ const (
 // upstream. What they share is guarded by mu.
 type tap struct {
 	*session
-	upOut *outbound
+	upOut *socket.Writer
 	outMu sync.Mutex // one reply at a time to the client
 
 	mu      sync.Mutex
@@ -73,7 +74,7 @@ type tap struct {
 
 // tap runs both directions until the session is over.
 func (s *session) tap(ctx context.Context) {
-	t := &tap{session: s, upOut: newOutbound(s.up, writeTimeout)}
+	t := &tap{session: s, upOut: socket.NewWriter(s.up, writeTimeout)}
 	t.changed = sync.NewCond(&t.mu)
 	s.in.idle.timeout = s.srv.timeouts.client
 	s.in.idle.revive()

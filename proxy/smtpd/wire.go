@@ -188,18 +188,3 @@ func (d *idleDeadline) revive() {
 
 // past is a deadline that has come.
 var past = time.Unix(1, 0)
-
-// outbound writes to one connection under a deadline.
-type outbound struct {
-	conn net.Conn
-	idle idleDeadline
-}
-
-func newOutbound(conn net.Conn, timeout time.Duration) *outbound {
-	return &outbound{conn: conn, idle: idleDeadline{set: conn.SetWriteDeadline, timeout: timeout}}
-}
-
-func (o *outbound) Write(b []byte) (int, error) {
-	o.idle.arm()
-	return o.conn.Write(b)
-}

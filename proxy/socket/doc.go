@@ -14,7 +14,8 @@
 //	reader.go       Reader; reader_linux.go for TCP and TLS, reader_other.go
 //	lot_linux.go    Lot, where connections park without a goroutine, on one
 //	                epoll that waits in Go's poller; lot_other.go: no room
+//	writer.go       Writer, whose peer must take what is written
 //
-// The package neither frames nor counts anything, sets no deadline and closes no
-// connection.
+// The package neither frames nor counts anything, sets no deadline for reading and
+// closes no connection.
 package socket
