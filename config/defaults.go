@@ -26,7 +26,15 @@ func defaults() *Config {
 		Customers: Customers{Scope: ScopeOwn},
 		Mirror:    Mirror{Internal: InternalExclude, Unmatched: UnmatchedCreate, Workers: 4, MaxAttempts: 20},
 		Privacy:   Privacy{Sensitivity: slices.Clone(defaultSensitivity), SubjectMarks: slices.Clone(defaultSubjectMarks)},
-		Matching:  Matching{PlusTags: PlusStrip, Owner: defaultOwner()},
+		Contacts: Contacts{
+			Interval:   Duration(5 * time.Minute),
+			StaleAfter: Duration(30 * time.Minute),
+			Region:     "CN",
+			Conflicts:  ConflictsPriority,
+			Priority:   []ValueOrigin{OriginCRM, OriginImport, OriginSignature},
+			AutoMerge:  true,
+		},
+		Matching: Matching{PlusTags: PlusStrip, Owner: DefaultOwner()},
 		Outbox: Outbox{
 			Workers:  8,
 			ExpireIn: Duration(5 * 24 * time.Hour), // RFC 5321, 4.5.4.1: at least 4 to 5 days

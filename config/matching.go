@@ -65,7 +65,8 @@ func (OwnerRole) Allowed() []string {
 	return []string{string(OwnerSender), string(OwnerTo), string(OwnerCC), string(OwnerAccount)}
 }
 
-func defaultOwner() []OwnerRole { return []OwnerRole{OwnerSender, OwnerTo, OwnerCC, OwnerAccount} }
+// DefaultOwner is the order of roles that holds unless the configuration has another.
+func DefaultOwner() []OwnerRole { return []OwnerRole{OwnerSender, OwnerTo, OwnerCC, OwnerAccount} }
 
 // MatchingRule is what holds for some accounts, for correspondents of some domains, or, where it
 // names both, for these domains in mail of these accounts.
