@@ -12,6 +12,8 @@ type metrics struct {
 	duplicates prometheus.Counter
 	excluded   *prometheus.CounterVec
 	joined     prometheus.Counter
+	unclaimed  prometheus.Counter
+	kin        *prometheus.CounterVec
 	deliveries *prometheus.CounterVec
 	lag        *prometheus.HistogramVec
 	seconds    *prometheus.HistogramVec
@@ -36,6 +38,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		joined: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heliograph_mirror_threads_joined_total", Help: "Threads that turned out to be part of another.",
 		}),
+		unclaimed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heliograph_mirror_unclaimed_total", Help: "Entries recorded without a claim because another node held it for too long.",
+		}),
+		kin: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heliograph_mirror_kin_total", Help: "New forms recognised as copies of known messages, by bond (strong, weak, list), and forms taken apart again (parted).",
+		}, []string{"bond"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heliograph_mirror_deliveries_total",
 			Help: "Attempts to deliver, by target and outcome (mirrored, duplicate, retry, rate, auth, configuration, permanent, dead, paused, stopped).",
@@ -56,7 +64,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"target"}),
 	}
 	if r != nil {
-		r.MustRegister(m.messages, m.sightings, m.duplicates, m.excluded, m.joined, m.deliveries, m.lag, m.seconds, m.contacts, m.paused)
+		r.MustRegister(m.messages, m.sightings, m.duplicates, m.excluded, m.joined, m.unclaimed, m.kin, m.deliveries, m.lag, m.seconds, m.contacts, m.paused)
 	}
 	return m
 }
@@ -75,6 +83,17 @@ func (m *metrics) recorded(r recorded, s sighting) {
 		m.duplicates.Inc()
 	}
 	m.joined.Add(float64(r.joined))
+	switch r.bond {
+	case bondStrong:
+		m.kin.WithLabelValues("strong").Inc()
+	case bondWeak:
+		m.kin.WithLabelValues("weak").Inc()
+	case bondList:
+		m.kin.WithLabelValues("list").Inc()
+	}
+	if r.again {
+		m.kin.WithLabelValues("parted").Inc()
+	}
 }
 
 func (m *metrics) delivered(target, outcome string, began time.Time) {

@@ -11,6 +11,7 @@
 //   - scope.go: what must not leave. The ledger names the reason.
 //   - kin.go, forms.go: a copy whose key is another one, because its id or date was replaced or a list added to it,
 //     may be recognised all the same; "Kinship" below says when.
+//   - claims.go: nodes that share a Redis do not record one message at the same time.
 //   - identity.go: a message is known by its key (package message says of what). The
 //     entry becomes a sighting of it. A delivery row per message and target, with
 //     a unique key, is what makes "once" true; the queue job is added with it. Whoever loses the race to
@@ -61,6 +62,7 @@ package mirror
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,6 +74,7 @@ import (
 	"heliograph/crmclient"
 	"heliograph/hooks"
 	"heliograph/internal/journal"
+	"heliograph/internal/limit"
 	"heliograph/internal/message"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
@@ -99,6 +102,8 @@ type Options struct {
 	Now          func() time.Time     // nil means time.Now
 	Logger       *slog.Logger         // nil: nothing is logged
 	Registerer   prometheus.Registerer
+	// Claims keep nodes from recording the same message at once. Nil means none; the store alone decides then as well.
+	Claims limit.Claimer
 }
 
 const (
@@ -111,6 +116,7 @@ type Mirror struct {
 	o       Options
 	targets []*target
 	metrics *metrics
+	node    string // tells this process's claims from others'
 }
 
 var _ hooks.Hook = (*Mirror)(nil)
@@ -138,7 +144,7 @@ func New(o Options) *Mirror {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Mirror{o: o, metrics: newMetrics(o.Registerer)}
+	m := &Mirror{o: o, metrics: newMetrics(o.Registerer), node: rand.Text()}
 	for _, t := range o.Targets {
 		m.targets = append(m.targets, &target{Target: t})
 		m.metrics.paused.WithLabelValues(t.Name).Set(0) // a panel shows it before the first trouble
@@ -162,7 +168,9 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 	people := m.people(e.Entry, msg)
 	s := sightingOf(e.Entry)
 	s.excluded = m.excluded(people)
+	release := m.claim(ctx, s, msg.Key)
 	found, err := m.write(ctx, s, msg, people)
+	release()
 	if err != nil {
 		return hooks.Retry(fmt.Errorf("recording entry %s: %w", s.entry, err), 0)
 	}
