@@ -19,6 +19,7 @@ type Config struct {
 	Mirror    Mirror     `yaml:"mirror"`
 	Privacy   Privacy    `yaml:"privacy"`
 	Matching  Matching   `yaml:"matching"`
+	Contacts  Contacts   `yaml:"contacts"`
 	Outbox    Outbox     `yaml:"outbox"`
 	Limits    Limits     `yaml:"limits"`
 	Console   Console    `yaml:"console"`

@@ -42,6 +42,7 @@ func TestExampleLoads(t *testing.T) {
 		{cfg.Capture, bare.Capture},
 		{cfg.Privacy, bare.Privacy},
 		{cfg.Customers, bare.Customers},
+		{cfg.Contacts, bare.Contacts},
 		{cfg.Matching, bare.Matching},
 		{cfg.Outbox, bare.Outbox},
 		{cfg.Limits, bare.Limits},

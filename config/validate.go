@@ -69,6 +69,7 @@ func (v *validator) all() {
 	v.capture()
 	v.customers()
 	v.mirror()
+	v.contacts()
 	v.privacy()
 	v.matching()
 	v.outbox()
