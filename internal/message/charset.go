@@ -31,13 +31,16 @@ func transform(name string, e encoding.Encoding) *charset {
 	}}
 }
 
+// wide tells whether ASCII has NUL octets in it.
+func (c *charset) wide() bool { return c == utf16Marked || c == utf16Little || c == utf32BE }
+
 var replacement = []byte(string(utf8.RuneError))
 
 // decode turns b into clean UTF-8 by the chain declared, UTF-8, GB18030, detection,
 // and at last the reading that loses least. sure is false when the result is a guess.
 func decode(declared string, b []byte) (s string, sure bool) {
 	c := lookupCharset(declared)
-	if plainASCII(b) && (c == nil || !c.stateful) {
+	if plainASCII(b) && (c == nil || !c.stateful || c.wide() && bytes.IndexByte(b, 0) < 0) {
 		if g := escapes(b); g != nil {
 			c = g
 		} else {

@@ -40,8 +40,8 @@ func (p *parser) rawText(b []byte) string {
 		p.flagUnless(sure, FlagCharset)
 		return s
 	}
-	s, sure := decode(p.rawCharset, b)
-	p.flagUnless(sure, FlagCharset)
+	s, _ := decode(p.rawCharset, b)
+	p.flag(FlagCharset)
 	return s
 }
 

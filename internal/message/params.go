@@ -1,9 +1,10 @@
 package message
 
 import (
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxParams of one field; a long file name takes a dozen.
@@ -69,14 +70,13 @@ func splitName(name string) (base string, n int, extended bool) {
 // joinSections puts the octets together before the charset is decoded, since
 // sections end anywhere in a character.
 func (p *parser) joinSections(secs []section) string {
-	sort.SliceStable(secs, func(i, j int) bool { return secs[i].n < secs[j].n })
+	slices.SortStableFunc(secs, func(a, b section) int { return a.n - b.n })
+	secs = slices.CompactFunc(secs, func(a, b section) bool { return a.n == b.n }) // the first of equals
 	var charset string
 	var octets []byte
-	words := true
 	for i, s := range secs {
 		v := s.value
 		if s.extended {
-			words = false
 			if i == 0 {
 				if parts := strings.SplitN(v, "'", 3); len(parts) == 3 {
 					charset, v = parts[0], parts[2]
@@ -89,10 +89,38 @@ func (p *parser) joinSections(secs []section) string {
 	}
 	s, sure := decode(charset, octets)
 	p.flagUnless(sure, FlagCharset)
-	if words {
-		s = p.decodeWords(s)
+	return p.decodeWords(s) // which some programs put into either form
+}
+
+// unescaped reads a file name that was percent-encoded without RFC 2231: all of it is ASCII
+// and it has two or more octets in a row that are not. Anything else stays as it is.
+func (p *parser) unescaped(s string) string {
+	if strings.Count(s, "%") < 2 || !plainASCII([]byte(s)) {
+		return s
+	}
+	b := unpercent(s)
+	row := 0
+	for _, c := range b {
+		if row++; c < 0x80 {
+			row = 0
+		} else if row == 2 {
+			text, bad := decodeEscaped(b)
+			if bad {
+				return s
+			}
+			return oneLine(text)
+		}
 	}
 	return s
+}
+
+// decodeEscaped reads UTF-8, which browsers write, or GBK, which Chinese servers write.
+func decodeEscaped(b []byte) (s string, bad bool) {
+	if utf8.Valid(b) {
+		return string(b), false
+	}
+	s, faults := gb18030.read(b)
+	return s, faults > 0
 }
 
 func unpercent(s string) []byte {

@@ -30,8 +30,8 @@ func (p *parser) describe(h *header, at part) entity {
 	if ids := messageIDs(h.ascii("content-id"), 1); len(ids) > 0 {
 		e.contentID = ids[0]
 	}
-	if e.name = fileName(dparams["filename"]); e.name == "" {
-		e.name = fileName(e.params["name"])
+	if e.name = fileName(p.unescaped(dparams["filename"])); e.name == "" {
+		e.name = fileName(p.unescaped(e.params["name"]))
 	}
 	if major, minor, ok := strings.Cut(e.mediaType, "/"); !ok || major == "" || minor == "" || strings.ContainsAny(e.mediaType, " \t,=\"") {
 		switch {

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/base64"
 	"io"
 	"strings"
@@ -44,16 +45,22 @@ var base64Char = func() (t [256]bool) {
 }()
 
 // base64Decoder skips what is not of the alphabet, as RFC 2045, 6.8 asks, and
-// takes padding in the middle as the seam of two encoded texts.
+// takes padding in the middle as the seam of two encoded texts. Behind padding a line that
+// is not all of the alphabet was added by somebody else, such as a list's footer.
 type base64Decoder struct {
 	w      io.Writer
 	in     [4096]byte // a multiple of 4
 	n      int
 	out    [3072]byte
 	broken bool
+	padded bool // the text may have ended
 }
 
 func (d *base64Decoder) Write(b []byte) (int, error) {
+	if d.padded && !base64Line(b) {
+		d.broken = true
+		return len(b), nil
+	}
 	for _, c := range b {
 		switch {
 		case base64Char[c]:
@@ -64,6 +71,7 @@ func (d *base64Decoder) Write(b []byte) (int, error) {
 				}
 			}
 		case c == '=':
+			d.padded = true
 			if d.n%4 != 0 {
 				if err := d.flush(); err != nil {
 					return 0, err
@@ -74,6 +82,17 @@ func (d *base64Decoder) Write(b []byte) (int, error) {
 		}
 	}
 	return len(b), nil
+}
+
+// base64Line tells whether a line, or its end, can be of an encoded text.
+func base64Line(b []byte) bool {
+	b = bytes.TrimSpace(b)
+	for _, c := range b {
+		if !base64Char[c] && c != '=' {
+			return false
+		}
+	}
+	return len(b)%4 == 0
 }
 
 func (d *base64Decoder) flush() error {
