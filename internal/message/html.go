@@ -43,6 +43,7 @@ type pageReader struct {
 	tiny    bool // letters have no size
 	hidden  int  // how many open elements are so, likewise below
 	pre     int
+	preNew  bool // a line end that follows is not shown
 	quote   int
 	history int
 	sign    int
@@ -217,6 +218,8 @@ func (r *pageReader) begin(e element, attr map[string]string) {
 	}
 	r.roles(e.role, 1)
 	switch e.atom {
+	case atom.Pre:
+		r.preNew = true
 	case atom.Ul:
 		e.number = -1
 	case atom.Ol:

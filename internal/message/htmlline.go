@@ -31,7 +31,12 @@ func (r *pageReader) text(s string) {
 
 func (r *pageReader) preText(s string) {
 	first := true
-	for row := range strings.SplitSeq(strings.ReplaceAll(s, "\r\n", "\n"), "\n") {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	if r.preNew {
+		s = strings.TrimPrefix(s, "\n")
+	}
+	r.preNew = false
+	for row := range strings.SplitSeq(s, "\n") {
 		if !first {
 			if r.row.Len() == 0 {
 				r.blank(true)
@@ -119,7 +124,7 @@ func assemble(lines []textLine, cut bool) rendered {
 			row = strings.TrimRight(strings.Repeat("> ", l.quote)+row, " ")
 		}
 		text.WriteString(row + "\n")
-		if l.history && l.quote == 0 && row != "" {
+		if l.history && l.quote == 0 && row != "" && cutLine(row) != forwardCut { // Gmail begins both kinds alike
 			differ = true
 			row = "> " + row
 		}

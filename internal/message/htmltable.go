@@ -15,7 +15,8 @@ type pageTable struct {
 
 type pageCell struct {
 	lines []textLine
-	span  int // columns
+	span  int  // columns
+	apart bool // paragraphs were at its ends
 }
 
 func (r *pageReader) beginTable(e *element) {
@@ -75,10 +76,10 @@ func (r *pageReader) endCell(e *element) {
 	}
 	c := *e.cell
 	for len(c.lines) > 0 && c.lines[0].text == "" {
-		c.lines = c.lines[1:]
+		c.lines, c.apart = c.lines[1:], true
 	}
 	for len(c.lines) > 0 && c.lines[len(c.lines)-1].text == "" {
-		c.lines = c.lines[:len(c.lines)-1]
+		c.lines, c.apart = c.lines[:len(c.lines)-1], true
 	}
 	last := len(t.rows) - 1
 	t.rows[last] = append(t.rows[last], c)
@@ -188,8 +189,14 @@ func (r *pageReader) addRow(row []pageCell, data bool) {
 
 // addCell writes the lines of a cell as they are.
 func (r *pageReader) addCell(c pageCell) {
+	if c.apart && len(c.lines) > 0 {
+		r.blank(false)
+	}
 	for _, l := range c.lines {
 		r.put(l)
+	}
+	if c.apart && len(c.lines) > 0 {
+		r.blank(false)
 	}
 }
 

@@ -49,7 +49,11 @@ func Language(text string) string {
 	case eastern > s.all()-s.han-s.kana-s.hangul:
 		return s.eastAsian()
 	case s.latin*2 > s.all():
-		return latinLanguage(words)
+		tag := latinLanguage(words)
+		if tag == "" && s.han+s.kana+s.hangul >= minLetters {
+			return s.eastAsian()
+		}
+		return tag
 	}
 	return s.other()
 }

@@ -31,6 +31,7 @@ var policy = sync.OnceValue(func() *bluemonday.Policy {
 	p.AllowAttrs("color").Matching(regexp.MustCompile(`^#?[0-9A-Za-z]{1,20}$`)).OnElements("font")
 	p.AllowAttrs("start").Matching(bluemonday.Integer).OnElements("ol")
 	p.AllowAttrs("style").Matching(regexp.MustCompile(`^(?:[a-z-]{1,30}: ` + plainValue + `(?:; |$))+$`)).Globally()
+	p.AllowAttrs("hidden").Matching(regexp.MustCompile(`^(hidden)?$`)).Globally()
 	p.AllowAttrs("href").OnElements("a")
 	p.AllowAttrs("src").Matching(regexp.MustCompile(`^(?i)cid:[^\s"'<>]+$`)).OnElements("img")
 	p.AllowAttrs("alt", "title").OnElements("img", "a")
@@ -50,7 +51,7 @@ var styles = map[string]bool{
 	"margin": true, "margin-left": true, "margin-top": true, "margin-right": true, "margin-bottom": true,
 	"padding": true, "padding-left": true, "padding-top": true, "padding-right": true, "padding-bottom": true,
 	"border": true, "border-left": true, "border-top": true, "border-right": true, "border-bottom": true, "border-collapse": true,
-	"background": true, "display": true, "visibility": true,
+	"background": true, "opacity": true, "display": true, "visibility": true,
 }
 
 var plainStyle = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + plainValue + `$`) })

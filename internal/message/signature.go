@@ -41,7 +41,7 @@ func Signature(text string) string {
 // signatureOf prefers the signature that the page marks, where it is the end of the text.
 func signatureOf(text, marked string) string {
 	if marked != "" && len(marked) < len(text) && strings.HasSuffix(text, marked) && strings.TrimSpace(text[:len(text)-len(marked)]) != "" {
-		return strings.TrimSpace(strings.TrimPrefix(marked, "--\n"))
+		return strings.TrimSpace(strings.TrimLeft(marked, "-_\u2014\n "))
 	}
 	return Signature(text)
 }
@@ -57,7 +57,7 @@ func lastLines(text string, n int) []string {
 	return strings.Split(text[at+1:], "\n")
 }
 
-// block is the text from a row on, unless nothing is before it.
+// block is the text from a row on, unless nothing is said before it.
 func block(text string, rows []string, from int) string {
 	if from >= len(rows) {
 		return ""
@@ -66,7 +66,7 @@ func block(text string, rows []string, from int) string {
 	for _, r := range rows[from:] {
 		size += len(r)
 	}
-	if strings.TrimSpace(text[:len(text)-size]) == "" {
+	if strings.Trim(text[:len(text)-size], " \t\n-_=*\u2014\u00a0\u3000") == "" {
 		return ""
 	}
 	return strings.TrimSpace(text[len(text)-size:])
@@ -89,7 +89,7 @@ func signatureStart(rows []string) int {
 	closed := false
 	for low > 0 && !closed {
 		row := rows[low-1]
-		if closed = closing(row); closed {
+		if closed = closing(row) || ruler(row); closed {
 			break
 		}
 		if !blankRow(row) && sentence(row) {
@@ -108,8 +108,10 @@ func signatureStart(rows []string) int {
 		if blankRow(rows[i]) || i > 0 && !blankRow(rows[i-1]) {
 			continue
 		}
-		if worth(rows[i:]) >= 2 && (best == len(rows) || short(rows[i:best])) {
-			best = i
+		switch {
+		case worth(rows[i:]) < 2:
+		case best == len(rows), i > 0 && short(rows[i:best]) && (!nameLine(rows[best]) || positionLine(rows[best])):
+			best = i // or what is above is the name that is missing
 		}
 	}
 	if best < len(rows) && announced(rows[:best]) {
@@ -117,6 +119,9 @@ func signatureStart(rows []string) int {
 	}
 	return best
 }
+
+// ruler tells whether the row is a line drawn above a signature.
+func ruler(row string) bool { return len(row) >= 8 && separator(row) && !blankRow(row) }
 
 func skipBlank(rows []string, i int) int {
 	for i < len(rows) && blankRow(rows[i]) {

@@ -85,7 +85,7 @@ func (p *parser) finish(m *Message, c content) {
 		m.Unquoted = m.Text
 	}
 	m.Signature = signatureOf(m.Unquoted, c.sign)
-	m.Language = Language(m.Unquoted)
+	m.Language = Language(strings.TrimSuffix(m.Unquoted, m.Signature)) // names and places are in another one
 }
 
 // tidy gives text one kind of line end and drops blanks at line ends, which nobody sees.
