@@ -75,6 +75,7 @@ func nodes(t *testing.T, db *store.DB, claims limit.Claimer) *office {
 	const count, places = 4, 10
 	var wg sync.WaitGroup
 	gate := make(chan struct{})
+	var ids []journal.ID
 	for range count {
 		o := w.options
 		o.Store, o.Queue, o.Journal, o.Now, o.Internal = w.db, w.queue, w.journal, w.clock.now, internal
@@ -82,6 +83,7 @@ func nodes(t *testing.T, db *store.DB, claims limit.Claimer) *office {
 		for n := range places {
 			place := copyOf{account: "wang@example.com", uid: uint32(n + 1), raw: offer(n)}
 			id := w.seen(place)
+			ids = append(ids, id)
 			wg.Go(func() {
 				<-gate
 				if out := m.Handle(context.Background(), event(id, place, place.raw)); out.Err != nil {
@@ -92,6 +94,7 @@ func nodes(t *testing.T, db *store.DB, claims limit.Claimer) *office {
 	}
 	close(gate)
 	wg.Wait()
+	w.indexed(ids...)
 	w.start()
 	w.settled()
 	if len(c.logged()) != places || c.called() != places {

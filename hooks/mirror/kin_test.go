@@ -234,23 +234,7 @@ func (w *office) settled() {
 // partition returns for each entry the key of its message.
 func (w *office) partition() map[string]string {
 	w.t.Helper()
-	rows, err := w.db.Reader().QueryContext(w.t.Context(), `SELECT entry, message_key FROM sightings`)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer rows.Close()
-	out := map[string]string{}
-	for rows.Next() {
-		var entry, key string
-		if err := rows.Scan(&entry, &key); err != nil {
-			w.t.Fatal(err)
-		}
-		out[entry] = key
-	}
-	if err := rows.Err(); err != nil {
-		w.t.Fatal(err)
-	}
-	return out
+	return w.pairs(`SELECT entry, message_key FROM sightings`)
 }
 
 // see brings one sighting about.

@@ -41,7 +41,8 @@ func (m *Mirror) thread(ctx context.Context, tx store.Querier, s sighting, msg *
 		}
 		found = unite(found, seeds)
 	}
-	if len(found) == 0 && reply {
+	// Who names ids says what is answered; a subject must not tie what they do not.
+	if len(found) == 0 && reply && msg.ThreadIndex == "" && len(msg.ThreadIDs()) == 0 {
 		if found, err = threadOfSubject(ctx, tx, hash, s.date); err != nil {
 			return "", 0, err
 		}

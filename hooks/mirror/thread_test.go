@@ -84,10 +84,12 @@ func TestRacesMakeOneThreadAndOneDelivery(t *testing.T) {
 		const messages, copies = 10, 4
 		var wg sync.WaitGroup
 		gate := make(chan struct{})
+		var ids []journal.ID
 		for n := range messages {
 			raw := letter(fmt.Sprintf("r%d", n), monday, "References: <root@x>", fmt.Sprintf("In-Reply-To: <r%d@x>", (n+1)%messages))
 			for range copies {
 				id := w.submit(mail{kind: journal.KindRelay, reverse: "li@customer.test", recipients: to("wang@example.com"), raw: raw})
+				ids = append(ids, id)
 				wg.Go(func() {
 					<-gate
 					e := journal.Entry{Envelope: journal.Envelope{ID: id, Kind: journal.KindRelay, ReversePath: "li@customer.test", Recipients: to("wang@example.com")}, State: journal.StateConfirmed}
@@ -102,6 +104,7 @@ func TestRacesMakeOneThreadAndOneDelivery(t *testing.T) {
 		}
 		close(gate)
 		wg.Wait()
+		w.indexed(ids...)
 		w.start()
 		want := make([]string, messages*copies)
 		for n := range want {
