@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"heliograph/crmclient"
 	"heliograph/hooks"
@@ -17,25 +18,61 @@ import (
 // errGone says that no copy of the message is in the journal any more.
 var errGone = &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the journal has no copy of this message any more"}
 
-// deliver writes one activity into one CRM.
-func (m *Mirror) deliver(ctx context.Context, t *target, key string) (crmclient.Receipt, error) {
-	a, p, msg, err := m.activity(ctx, key)
-	if err != nil {
-		return crmclient.Receipt{}, err
-	}
-	if a.Contacts, err = m.match(ctx, t, a, p, msg); err != nil {
-		return crmclient.Receipt{}, err
-	}
-	receipt, err := t.Client.LogEmail(ctx, a)
-	if err != nil {
-		return crmclient.Receipt{}, fmt.Errorf("logging the mail: %w", err)
-	}
-	return receipt, nil
+// built is an activity and what it was made of.
+type built struct {
+	activity *crmclient.Activity
+	people   *people
+	msg      *message.Message
 }
 
-// activity builds the activity from the first copy that is in scope and still there, and
+// excludedError says that a message is not for a target, or not any more.
+type excludedError struct{ reason string }
+
+// Error returns the reason, as the ledger has it.
+func (e *excludedError) Error() string { return e.reason }
+
+// heldError says that a message must wait: for a person to decide, or for the end of a pause.
+type heldError struct {
+	until  time.Time // zero means for heldPause, and then look again
+	reason string
+}
+
+// Error returns the reason, as the ledger has it.
+func (e *heldError) Error() string { return e.reason }
+
+// build makes what a target may know of a message now. All rules are looked at again: hours may have passed since the
+// message was captured.
+func (m *Mirror) build(ctx context.Context, t *target, key string) (built, error) {
+	a, p, msg, err := m.activity(ctx, t, key)
+	if err != nil {
+		return built{}, err
+	}
+	if why := t.unwantedMail(a.Direction, msg); why != "" {
+		return built{}, &excludedError{why}
+	}
+	t.shape(a)
+	return built{a, p, msg}, nil
+}
+
+// deliver writes one activity into one CRM. digest stands for what an update may change in it.
+func (m *Mirror) deliver(ctx context.Context, t *target, key string) (receipt crmclient.Receipt, digest string, err error) {
+	b, err := m.build(ctx, t, key)
+	if err != nil {
+		return crmclient.Receipt{}, "", err
+	}
+	if b.activity.Contacts, err = m.match(ctx, t, b.activity, b.people, b.msg); err != nil {
+		return crmclient.Receipt{}, "", err
+	}
+	receipt, err = t.Client.LogEmail(ctx, b.activity)
+	if err != nil {
+		return crmclient.Receipt{}, "", fmt.Errorf("logging the mail: %w", err)
+	}
+	return receipt, digestOf(b.activity), nil
+}
+
+// activity builds the activity from the first copy that the target may be told of and that is still there, and
 // adds what the others know: accounts and blind copies.
-func (m *Mirror) activity(ctx context.Context, key string) (*crmclient.Activity, *people, *message.Message, error) {
+func (m *Mirror) activity(ctx context.Context, t *target, key string) (*crmclient.Activity, *people, *message.Message, error) {
 	var thread string
 	if err := m.o.Store.Reader().QueryRowContext(ctx, `SELECT thread FROM messages WHERE key = $1`, key).Scan(&thread); err != nil {
 		return nil, nil, nil, fmt.Errorf("reading message %s: %w", key, err)
@@ -44,9 +81,12 @@ func (m *Mirror) activity(ctx context.Context, key string) (*crmclient.Activity,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	copies, err := sightings(ctx, m.o.Store.Reader(), key)
+	copies, err := t.told(ctx, m.o.Store.Reader(), key)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("reading sightings of %s: %w", key, err)
+	}
+	if len(copies) == 0 {
+		return nil, nil, nil, &excludedError{unwantedAccount}
 	}
 	a := &crmclient.Activity{Key: key, Thread: threads[0], Unconfirmed: true}
 	var msg *message.Message
@@ -54,9 +94,6 @@ func (m *Mirror) activity(ctx context.Context, key string) (*crmclient.Activity,
 	var p people
 	var parsed int
 	for _, s := range copies {
-		if s.excluded != "" {
-			continue
-		}
 		a.Sightings = append(a.Sightings, s.forCRM())
 		a.Unconfirmed = a.Unconfirmed && s.unconfirmed
 		if s.account != "" && !slices.Contains(a.Accounts, s.account) {

@@ -62,34 +62,23 @@ func Drop(ctx context.Context, db *store.DB, q *queue.Queue, job queue.Job, reas
 }
 
 func giveUp(ctx context.Context, tx store.Querier, key, target, reason string) error {
-	var messageID string
-	// The lock of record, as in settle.
-	err := tx.QueryRowContext(ctx, `UPDATE messages SET last_seen = last_seen WHERE key = $1 RETURNING message_id`, key).Scan(&messageID)
+	messageID, err := lockMessage(ctx, tx, key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil // nobody knows the message any more
 	}
 	if err != nil {
-		return fmt.Errorf("message: %w", err)
+		return err
 	}
 	now := time.Now()
 	changed, err := tx.ExecContext(ctx, `
-		UPDATE deliveries SET state = $3, reason = $4, updated_at = $5 WHERE message_key = $1 AND target = $2 AND state <> $6`,
-		key, target, deliveryFailed, reason, store.Micros(now), deliveryMirrored)
+		UPDATE deliveries SET state = $3, reason = $4, updated_at = $5, held = 0
+		WHERE message_key = $1 AND target = $2 AND state NOT IN ($6, $7, $8)`,
+		key, target, deliveryFailed, reason, store.Micros(now), deliveryMirrored, deliveryWithdrawing, deliveryWithdrawn)
 	if err != nil {
 		return fmt.Errorf("delivery: %w", err)
 	}
 	if n, err := changed.RowsAffected(); err != nil || n == 0 {
-		return err // it is mirrored
+		return err // it is mirrored, or withdrawn
 	}
-	copies, err := sightings(ctx, tx, key)
-	if err != nil {
-		return fmt.Errorf("sightings: %w", err)
-	}
-	var notes []journal.LedgerRow
-	for _, s := range copies {
-		if s.excluded == "" {
-			notes = append(notes, s.row(messageID, target, journal.LedgerFailed, reason, now))
-		}
-	}
-	return journal.WriteLedger(ctx, tx, notes...)
+	return noteShown(ctx, tx, key, messageID, target, "", journal.LedgerFailed, reason, now)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,9 +22,11 @@ type target struct {
 	Target
 
 	mu       sync.Mutex
-	until    time.Time // guarded by mu: left alone until then
-	why      string    // guarded by mu
-	failures int       // guarded by mu: pauses in a row because of credentials or settings
+	until    time.Time             // guarded by mu: left alone until then
+	why      string                // guarded by mu
+	failures int                   // guarded by mu: pauses in a row because of credentials or settings
+	bad      int                   // guarded by mu: failed attempts in a row
+	alarms   [len(alarmKinds)]bool // of the goroutine that watches
 }
 
 const (
@@ -35,22 +38,36 @@ const (
 	settleTimeout = 8 * time.Second
 )
 
-// Run delivers until ctx ends and all workers have returned.
+// heldPause is how long a message is left alone that waits for somebody, where nobody says for how long.
+const heldPause = 10 * time.Minute
+
+// Run delivers, updates and withdraws until ctx ends and all workers have returned.
 func (m *Mirror) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, t := range m.targets {
-		g.Go(func() error {
-			err := m.o.Queue.Work(ctx, queue.Worker{
-				Kind:        Kind(t.Name),
-				Concurrency: m.o.Workers,
-				Handle:      func(ctx context.Context, j queue.Job) queue.Result { return m.work(ctx, t, j) },
+		for _, w := range []struct {
+			kind   string
+			many   int
+			handle func(context.Context, *target, queue.Job) queue.Result
+		}{
+			{Kind(t.Name), m.o.Workers, m.work},
+			{UpdateKind(t.Name), 1, m.workUpdate},
+			{WithdrawKind(t.Name), 1, m.workWithdrawal},
+		} {
+			g.Go(func() error {
+				err := m.o.Queue.Work(ctx, queue.Worker{
+					Kind:        w.kind,
+					Concurrency: w.many,
+					Handle:      func(ctx context.Context, j queue.Job) queue.Result { return w.handle(ctx, t, j) },
+				})
+				if err != nil {
+					return fmt.Errorf("working %s: %w", w.kind, err)
+				}
+				return nil
 			})
-			if err != nil {
-				return fmt.Errorf("delivering to %s: %w", t.Name, err)
-			}
-			return nil
-		})
+		}
 	}
+	g.Go(func() error { return m.watch(ctx) })
 	return g.Wait()
 }
 
@@ -61,7 +78,10 @@ type result struct {
 	at      time.Time
 	state   string // of the delivery
 	reason  string
+	held    bool // a person or a pause keeps it waiting
 	receipt crmclient.Receipt
+	wanted  int64  // delivery.wanted as of the attempt
+	digest  string // of what the target was told
 }
 
 // work makes one attempt and writes down what came of it.
@@ -73,7 +93,7 @@ func (m *Mirror) work(ctx context.Context, t *target, job queue.Job) queue.Resul
 	if done {
 		return queue.Result{Action: r.action, At: r.at, Reason: r.reason}
 	}
-	if r.state != deliveryMirrored {
+	if r.state == deliveryPending && !r.held || r.state == deliveryFailed {
 		m.o.Logger.WarnContext(ctx, "not delivered", "target", t.Name, "message_key", key, "attempt", job.Attempt, "outcome", r.outcome, "error", r.reason)
 	}
 	return m.settle(ctx, t, key, job, r)
@@ -84,26 +104,31 @@ func (m *Mirror) attempt(ctx context.Context, t *target, key string, job queue.J
 	if until, why := t.paused(m.o.Now()); !until.IsZero() {
 		return result{outcome: "paused", action: queue.Snooze, at: until, state: deliveryPending, reason: "waits: " + why}, false
 	}
-	var state string
-	err := m.o.Store.Reader().QueryRowContext(ctx, `SELECT state FROM deliveries WHERE message_key = $1 AND target = $2`, key, t.Name).Scan(&state)
+	d, err := readDelivery(ctx, m.o.Store.Reader(), key, t.Name)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return result{outcome: "dead", action: queue.Discard, reason: "no message has this key any more"}, true
-	case err == nil && state == deliveryMirrored:
+	case err == nil && d.state == deliveryMirrored:
 		return result{outcome: "duplicate", action: queue.Complete}, true
+	case err == nil && (d.state == deliveryWithdrawing || d.state == deliveryWithdrawn):
+		if job.Fence > 1 { // an attempt before this one may have been cut off when the target had it
+			err = m.withdrawAgain(ctx, t, key)
+		}
+		if err == nil {
+			return result{outcome: "withdrawn", action: queue.Cancel, reason: "withdrawn"}, true
+		}
 	}
-	var receipt crmclient.Receipt
 	if err == nil {
 		limited, cancel := context.WithTimeoutCause(ctx, m.o.Timeout, fmt.Errorf("the target took longer than %v", m.o.Timeout))
-		receipt, err = m.deliver(limited, t, key)
+		r.receipt, r.digest, err = m.deliver(limited, t, key)
 		cancel()
 	}
 	if err != nil && ctx.Err() != nil {
 		return result{outcome: "stopped", action: queue.Snooze, reason: "stopped meanwhile"}, true
 	}
-	r = m.judge(t, job, err)
-	r.receipt = receipt
-	return r, false
+	judged := m.judge(t, job, err)
+	judged.receipt, judged.digest, judged.wanted = r.receipt, r.digest, d.wanted
+	return judged, false
 }
 
 // judge decides by the class of the error.
@@ -113,6 +138,28 @@ func (m *Mirror) judge(t *target, job queue.Job, err error) result {
 		m.works(t)
 		return result{outcome: "mirrored", action: queue.Complete, state: deliveryMirrored}
 	}
+	var excluded *excludedError
+	var held *heldError
+	switch {
+	case errors.As(err, &excluded):
+		return result{outcome: "excluded", action: queue.Complete, state: deliveryExcluded, reason: clip(excluded.reason)}
+	case errors.As(err, &held):
+		at := held.until
+		if !at.After(now) {
+			at = now.Add(heldPause)
+		}
+		return result{outcome: "held", action: queue.Snooze, at: at, state: deliveryPending, reason: clip(held.reason), held: true}
+	}
+	r := m.judgeFailure(t, job, err, now)
+	if r.state != deliveryMirrored && r.outcome != "paused" && r.outcome != string(crmclient.ClassRate) {
+		t.mu.Lock()
+		t.bad++
+		t.mu.Unlock()
+	}
+	return r
+}
+
+func (m *Mirror) judgeFailure(t *target, job queue.Job, err error, now time.Time) result {
 	class := crmclient.ClassOf(err)
 	r := result{outcome: string(class), state: deliveryPending, reason: clip(err.Error())}
 	after := crmclient.RetryAfter(err)
@@ -157,31 +204,35 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	err := m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-		var messageID string
-		// The lock of record.
-		err := tx.QueryRowContext(ctx, `UPDATE messages SET last_seen = last_seen WHERE key = $1 RETURNING message_id`, key).Scan(&messageID)
+		messageID, err := lockMessage(ctx, tx, key)
 		if err != nil {
-			return fmt.Errorf("message: %w", err)
+			return err
 		}
-		err = tx.QueryRowContext(ctx, `
-			UPDATE deliveries SET state = $3, reason = $4, remote_id = $5, url = $6, updated_at = $7
-			WHERE message_key = $1 AND target = $2 RETURNING received_at`,
-			key, t.Name, r.state, r.reason, r.receipt.RemoteID, r.receipt.URL, store.Micros(now)).Scan(&received)
+		d, err := readDelivery(ctx, tx, key, t.Name)
 		if err != nil {
 			return fmt.Errorf("delivery: %w", err)
 		}
-		copies, err := sightings(ctx, tx, key)
-		if err != nil {
-			return fmt.Errorf("sightings: %w", err)
+		if d.state == deliveryWithdrawing || d.state == deliveryWithdrawn {
+			if err := m.withdrawalFollows(ctx, tx, t, key, r.receipt); err != nil {
+				return err
+			}
+			return m.o.Queue.Finish(ctx, tx, queue.Result{Job: job, Action: queue.Cancel, Reason: "withdrawn"})
 		}
-		var rows []journal.LedgerRow
-		for _, s := range copies {
-			if s.excluded == "" {
-				rows = append(rows, s.row(messageID, t.Name, ledgerState(r.state), r.reason, now))
+		err = tx.QueryRowContext(ctx, `
+			UPDATE deliveries SET state = $3, reason = $4, updated_at = $7, told = $8, digest = $9, held = $10,
+				remote_id = CASE WHEN $5 = '' THEN remote_id ELSE $5 END, url = CASE WHEN $6 = '' THEN url ELSE $6 END
+			WHERE message_key = $1 AND target = $2 RETURNING received_at`,
+			key, t.Name, r.state, r.reason, r.receipt.RemoteID, r.receipt.URL, store.Micros(now), r.wanted, r.digest, number(r.held)).Scan(&received)
+		if err != nil {
+			return fmt.Errorf("delivery: %w", err)
+		}
+		if r.state == deliveryMirrored && d.wanted > r.wanted {
+			if err := m.addUpdate(ctx, tx, t, key); err != nil {
+				return fmt.Errorf("update: %w", err)
 			}
 		}
-		if err := m.o.Journal.Note(ctx, tx, rows...); err != nil {
-			return fmt.Errorf("ledger: %w", err)
+		if err := m.noteAll(ctx, tx, t, key, messageID, ledgerState(r.state), r.reason); err != nil {
+			return err
 		}
 		return m.o.Queue.Finish(ctx, tx, done)
 	})
@@ -197,6 +248,47 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 	}
 	m.o.Queue.Wake(job.Kind) // the next of the thread may go
 	return queue.Result{Job: job, Action: queue.Settled}
+}
+
+// lockMessage locks a message as record does, and returns its Message-ID.
+func lockMessage(ctx context.Context, tx store.Querier, key string) (messageID string, err error) {
+	err = tx.QueryRowContext(ctx, `UPDATE messages SET last_seen = last_seen WHERE key = $1 RETURNING message_id`, key).Scan(&messageID)
+	if err != nil {
+		return "", fmt.Errorf("message: %w", err)
+	}
+	return messageID, nil
+}
+
+// noteAll writes the state of a message at a target into the ledger, for each sighting that the target is told of.
+func (m *Mirror) noteAll(ctx context.Context, tx store.Querier, t *target, key, messageID string, state journal.LedgerState, reason string) error {
+	copies, err := t.told(ctx, tx, key)
+	if err != nil {
+		return fmt.Errorf("sightings: %w", err)
+	}
+	var rows []journal.LedgerRow
+	for _, s := range copies {
+		rows = append(rows, s.row(messageID, t.Name, state, reason, m.o.Now()))
+	}
+	if err := m.o.Journal.Note(ctx, tx, rows...); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}
+
+// told returns the sightings of a message that the target may know of, the oldest first.
+func (t *target) told(ctx context.Context, q store.Querier, key string) ([]sighting, error) {
+	copies, err := sightings(ctx, q, key)
+	if err != nil {
+		return nil, err
+	}
+	stones, err := readTombstones(ctx, q, key)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(copies, func(s sighting) bool {
+		_, gone := stones.find(t.Name, s.account)
+		return s.excluded != "" || gone || !t.Deliver.Mail.TakesAccount(s.account)
+	}), nil
 }
 
 // maxReason bounds what the ledger keeps of an error, in bytes.
@@ -250,5 +342,5 @@ func (m *Mirror) works(t *target) {
 	m.metrics.paused.WithLabelValues(t.Name).Set(0)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.failures, t.until, t.why = 0, time.Time{}, ""
+	t.failures, t.bad, t.until, t.why = 0, 0, time.Time{}, ""
 }

@@ -41,6 +41,7 @@ type crm struct {
 	// before may fail a call before it has an effect, after when it had it. n counts calls from 1.
 	before, after func(ctx context.Context, n int) error
 	createErr     error
+	changes       // what came after
 }
 
 func newCRM(known ...string) *crm {

@@ -12,7 +12,6 @@ import (
 	"heliograph/crmclient"
 	"heliograph/internal/journal"
 	"heliograph/internal/message"
-	"heliograph/internal/queue"
 	"heliograph/internal/store"
 )
 
@@ -105,15 +104,11 @@ func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *
 		row := s.row(msg.MessageID, "", journal.LedgerExcluded, s.excluded, m.o.Now())
 		return out, m.o.Journal.Note(ctx, tx, row)
 	}
-	for _, t := range m.targets {
-		added, err := m.request(ctx, tx, t.Name, thread, s, msg)
-		if err != nil {
-			return out, fmt.Errorf("delivery to %s: %w", t.Name, err)
-		}
-		if added {
-			out.added = append(out.added, t.Name)
-		}
+	added, err := m.requestAll(ctx, tx, thread, s, msg, p, out)
+	if err != nil {
+		return out, err
 	}
+	out.added = added
 	return out, nil
 }
 
@@ -189,54 +184,6 @@ func number(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// The states of a delivery.
-const (
-	deliveryPending  = "pending"
-	deliveryMirrored = "mirrored"
-	deliveryFailed   = "failed"
-)
-
-// request asks for one delivery unless somebody has, and puts its state into the ledger.
-func (m *Mirror) request(ctx context.Context, tx store.Querier, target, thread string, s sighting, msg *message.Message) (added bool, err error) {
-	now := m.o.Now()
-	r, err := tx.ExecContext(ctx, `
-		INSERT INTO deliveries (message_key, target, state, reason, remote_id, url, received_at, updated_at)
-		VALUES ($1, $2, $3, '', '', '', $4, $5) ON CONFLICT (message_key, target) DO NOTHING`,
-		msg.Key, target, deliveryPending, store.Micros(s.at), store.Micros(now))
-	if err != nil {
-		return false, err
-	}
-	n, err := r.RowsAffected()
-	if err != nil {
-		return false, err
-	}
-	if n == 1 {
-		_, err := m.o.Queue.Add(ctx, tx, queue.New{
-			Kind: Kind(target), Key: msg.Key, OrderKey: thread, Payload: []byte(msg.Key), MaxAttempts: m.o.MaxAttempts,
-		})
-		if err != nil {
-			return false, err
-		}
-		return true, m.o.Journal.Note(ctx, tx, s.row(msg.MessageID, target, journal.LedgerPending, "", now))
-	}
-	var state, reason string
-	err = tx.QueryRowContext(ctx, `SELECT state, reason FROM deliveries WHERE message_key = $1 AND target = $2`, msg.Key, target).Scan(&state, &reason)
-	if err != nil {
-		return false, err
-	}
-	return false, m.o.Journal.Note(ctx, tx, s.row(msg.MessageID, target, ledgerState(state), reason, now))
-}
-
-func ledgerState(delivery string) journal.LedgerState {
-	switch delivery {
-	case deliveryMirrored:
-		return journal.LedgerMirrored
-	case deliveryFailed:
-		return journal.LedgerFailed
-	}
-	return journal.LedgerPending
 }
 
 func (s sighting) row(messageID, target string, state journal.LedgerState, reason string, at time.Time) journal.LedgerRow {

@@ -19,6 +19,8 @@ type metrics struct {
 	seconds    *prometheus.HistogramVec
 	contacts   *prometheus.CounterVec
 	paused     *prometheus.GaugeVec
+	changes    *prometheus.CounterVec
+	alarm      *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -46,7 +48,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"bond"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heliograph_mirror_deliveries_total",
-			Help: "Attempts to deliver, by target and outcome (mirrored, duplicate, retry, rate, auth, configuration, permanent, dead, paused, stopped).",
+			Help: "Attempts to deliver, by target and outcome (mirrored, duplicate, excluded, held, withdrawn, retry, rate, auth, configuration, permanent, dead, paused, stopped).",
 		}, []string{"target", "outcome"}),
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "heliograph_mirror_lag_seconds", Help: "From the arrival of a message to its activity in the target.",
@@ -62,9 +64,17 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		paused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "heliograph_mirror_target_paused", Help: "1 while a target is left alone because its credentials or settings are wrong.",
 		}, []string{"target"}),
+		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heliograph_mirror_changes_total",
+			Help: "Attempts to update or withdraw what a target has, by target, change (update, withdraw) and outcome as of deliveries.",
+		}, []string{"target", "change", "outcome"}),
+		alarm: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "heliograph_target_alarm", Help: "1 while a target is past a threshold of its alarm (lag, failures, dead).",
+		}, []string{"target", "kind"}),
 	}
 	if r != nil {
 		r.MustRegister(m.messages, m.sightings, m.duplicates, m.excluded, m.joined, m.unclaimed, m.kin, m.deliveries, m.lag, m.seconds, m.contacts, m.paused)
+		r.MustRegister(m.changes, m.alarm)
 	}
 	return m
 }
@@ -94,6 +104,13 @@ func (m *metrics) recorded(r recorded, s sighting) {
 	if r.again {
 		m.kin.WithLabelValues("parted").Inc()
 	}
+}
+
+func (m *metrics) changed(target, change, outcome string) {
+	if outcome == "mirrored" {
+		outcome = "done"
+	}
+	m.changes.WithLabelValues(target, change, outcome).Inc()
 }
 
 func (m *metrics) delivered(target, outcome string, began time.Time) {

@@ -82,8 +82,10 @@ import (
 
 // Target is one CRM connection.
 type Target struct {
-	Name   string
-	Client crmclient.Client
+	Name    string
+	Client  crmclient.Client
+	Deliver config.Delivery // the zero value means all mail, at once
+	Alarm   config.Alarm    // the zero value means never
 }
 
 // Options configure New.
@@ -99,6 +101,7 @@ type Options struct {
 	Workers      int                  // deliveries at once per target; zero means 2
 	MaxAttempts  int                  // before a delivery is a dead letter; zero means queue.DefaultMaxAttempts
 	Timeout      time.Duration        // of one delivery; zero means 2 min
+	Debounce     time.Duration        // how long later sightings are gathered before a target is updated; zero means 5 s
 	Now          func() time.Time     // nil means time.Now
 	Logger       *slog.Logger         // nil: nothing is logged
 	Registerer   prometheus.Registerer
@@ -138,6 +141,9 @@ func New(o Options) *Mirror {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
+	if o.Debounce <= 0 {
+		o.Debounce = defaultDebounce
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -148,6 +154,9 @@ func New(o Options) *Mirror {
 	for _, t := range o.Targets {
 		m.targets = append(m.targets, &target{Target: t})
 		m.metrics.paused.WithLabelValues(t.Name).Set(0) // a panel shows it before the first trouble
+		for _, kind := range alarmKinds {
+			m.metrics.alarm.WithLabelValues(t.Name, kind).Set(0)
+		}
 	}
 	return m
 }

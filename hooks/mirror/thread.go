@@ -241,6 +241,9 @@ func (m *Mirror) join(ctx context.Context, tx store.Querier, ids []string) (stri
 		return "", err
 	}
 	for _, id := range ids[1:] {
+		if err := m.rethread(ctx, tx, id); err != nil {
+			return "", err
+		}
 		for _, query := range []string{
 			`UPDATE threads SET joined = $1 WHERE id = $2`,
 			`UPDATE thread_refs SET thread = $1 WHERE thread = $2`,

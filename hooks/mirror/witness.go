@@ -28,6 +28,9 @@ func (m *Mirror) witness(ctx context.Context, tx store.Querier, s *sighting, key
 				return err
 			}
 		}
+		if len(doubtful) > 0 {
+			return m.changed(ctx, tx, key)
+		}
 	case !s.kind.Mailbox() && s.unconfirmed:
 		var text string
 		err := tx.QueryRowContext(ctx, `SELECT entry FROM sightings WHERE message_key = $1 AND unconfirmed = 0

@@ -63,7 +63,7 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
 		w.clients[t.Name] = c
-		targets = append(targets, mirror.Target{Name: t.Name, Client: c})
+		targets = append(targets, mirror.Target{Name: t.Name, Client: c, Deliver: t.Deliver, Alarm: t.Alarm})
 	}
 	m := mirror.New(mirror.Options{
 		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg),

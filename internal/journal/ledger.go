@@ -21,6 +21,8 @@ const (
 	LedgerPending  LedgerState = "pending"  // on its way to the target
 	LedgerMirrored LedgerState = "mirrored" // in the target
 	LedgerFailed   LedgerState = "failed"   // given up
+	// LedgerWithdrawn says that the target had it, or was to have it, and that it was taken back.
+	LedgerWithdrawn LedgerState = "withdrawn"
 )
 
 // LedgerRow answers "where is my mail?" for one entry and one target. The journal itself
