@@ -96,7 +96,9 @@ func TestAttacksLeaveNothing(t *testing.T) {
 		if !strings.Contains(m.HTML, "before") || !strings.Contains(m.Text, "before") {
 			t.Errorf("%s: the words before it are lost: %q %q", a, m.HTML, m.Text)
 		}
-		checkSafe(t, pageOf(t, strings.Join(attacks, a), message.Options{}).HTML)
+	}
+	for _, between := range []string{"", "<p>", "<!--", "\"'>", "</style></script></svg></math>"} {
+		checkSafe(t, pageOf(t, strings.Join(attacks, between), message.Options{}).HTML)
 	}
 }
 
@@ -105,8 +107,10 @@ func TestSanitizedKeepsWords(t *testing.T) {
 	t.Parallel()
 	m := pageOf(t, `<html><head><title>t</title><meta charset=utf-8><body><form><p style="COLOR: Red !important; text-align:center">Words</p></form><table width="100%"><tr><td colspan=2 style="padding: 2px 4px">cell</table><img src="cid:a@b" alt="logo" width=10>`+
 		`<a href="https://example.com/?a=1&amp;b=2">link</a><p style="display:none">pre</p>`, message.Options{})
-	for _, want := range []string{`<p style="color: red; text-align: center">Words</p>`, `<table width="100%"><tr><td colspan="2" style="padding: 2px 4px">cell`, `<img src="cid:a@b" alt="logo" width="10">`,
-		`<a href="https://example.com/?a=1&amp;b=2" rel="nofollow noreferrer noopener" target="_blank">link</a>`, `<p style="display: none">pre</p>`} {
+	for _, want := range []string{
+		`<p style="color: red; text-align: center">Words</p>`, `<table width="100%"><tr><td colspan="2" style="padding: 2px 4px">cell`, `<img src="cid:a@b" alt="logo" width="10">`,
+		`<a href="https://example.com/?a=1&amp;b=2" rel="nofollow noreferrer noopener" target="_blank">link</a>`, `<p style="display: none">pre</p>`,
+	} {
 		if !strings.Contains(m.HTML, want) {
 			t.Errorf("%s lacks %s", m.HTML, want)
 		}
@@ -165,8 +169,8 @@ func TestPathologicalPages(t *testing.T) {
 			cost := func(n int) float64 {
 				raw := page(n)
 				return float64(allocated(func() {
-					if m := pageOf(t, raw, message.Options{MaxText: 1 << 20}); len(m.Text) > 3<<20 {
-						t.Errorf("%d bytes of text", len(m.Text))
+					if m := pageOf(t, raw, message.Options{MaxText: 1 << 20}); len(m.Text) > 3<<20 || len(m.HTML) > 3<<20 {
+						t.Errorf("%d bytes of text, %d of HTML", len(m.Text), len(m.HTML))
 					}
 				}))
 			}
@@ -176,6 +180,18 @@ func TestPathologicalPages(t *testing.T) {
 				t.Errorf("%.0f bytes allocated, and %.0f for four times the page", small, large)
 			}
 		})
+	}
+}
+
+func TestHTMLIsBounded(t *testing.T) {
+	t.Parallel()
+	const room = 10_000
+	for _, page := range []string{"&<p>", "<a href=http://x>", "'", "<p style=color:red>", "é"} {
+		m := pageOf(t, "<b>head</b>"+strings.Repeat(page, room/len(page)), message.Options{MaxText: room})
+		if len(m.HTML) > 2*room+100 || !strings.HasPrefix(m.HTML, "<b>head</b>") {
+			t.Errorf("%q: %d bytes of HTML that begins %.40q", page, len(m.HTML), m.HTML)
+		}
+		checkSafe(t, m.HTML)
 	}
 }
 
@@ -193,8 +209,8 @@ func FuzzHTML(f *testing.F) {
 			t.Fatal("a panic was caught")
 		}
 		checkSafe(t, m.HTML)
-		if len(m.Text) > 4*room {
-			t.Fatalf("%d bytes of text", len(m.Text))
+		if len(m.Text) > 4*room || len(m.HTML) > 3*room {
+			t.Fatalf("%d bytes of text, %d of HTML", len(m.Text), len(m.HTML))
 		}
 		subsequence(t, m.Unquoted, m.Text)
 	})

@@ -93,12 +93,25 @@ func eachStyle(s string, f func(name, value string)) {
 	}
 }
 
-// sanitize makes a page of a stranger one that may be shown.
-func sanitize(page string) string {
+// maxGrowth is how many times longer a page may get: "&" becomes "&amp;", and links get the
+// attributes that keep the place they are opened in from what they lead to.
+const maxGrowth = 6
+
+// sanitize makes a page of a stranger one that may be shown, of about limit bytes at most;
+// whole tells whether that is all of it.
+func sanitize(page string, limit int) (clean string, whole bool) {
 	if page == "" {
-		return ""
+		return "", true
 	}
-	return strings.TrimSpace(policy().Sanitize(plainStyles(page)))
+	clean = strings.TrimSpace(policy().Sanitize(plainStyles(page)))
+	if len(clean) <= limit {
+		return clean, true
+	}
+	cut := min(limit/maxGrowth, len(page))
+	if tag := strings.LastIndexByte(page[:cut], '<'); tag > strings.LastIndexByte(page[:cut], '>') {
+		cut = tag
+	}
+	return strings.TrimSpace(policy().Sanitize(plainStyles(strings.ToValidUTF8(page[:cut], "")))), false
 }
 
 // plainStyles returns the page with its style attributes cleaned.

@@ -79,8 +79,10 @@ func (p *parser) read(c *content) {
 // finish makes the texts of the message that people see.
 func (p *parser) finish(m *Message, c content) {
 	p.read(&c)
-	m.Text, m.HTML = strings.TrimSpace(c.text), sanitize(c.html)
+	m.Text = strings.TrimSpace(c.text)
 	var ok bool
+	m.HTML, ok = sanitize(c.html, 2*p.o.MaxText)
+	p.flagUnless(ok, FlagTruncated)
 	if m.Unquoted, ok = withoutHistory(c.own); !ok {
 		m.Unquoted = m.Text
 	}
