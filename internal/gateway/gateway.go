@@ -215,7 +215,7 @@ func (g *Gateway) openJournal(ctx context.Context) error {
 	j, err := journal.Open(ctx, journal.Options{
 		Dir: filepath.Join(g.cfg.DataDir, "journal"), Store: g.store, Queue: g.queue, KeyFile: keyFile,
 		Sync: g.cfg.Journal.Sync, UnconfirmedAfter: g.cfg.Journal.UnconfirmedAfter.D(), SegmentBytes: int64(g.cfg.Journal.SegmentBytes),
-		Consumers: consumers(), Node: node, Pace: g.pace, Logger: g.log, Registerer: g.registry, FS: g.opts.FS,
+		Consumers: consumers(g.cfg), Node: node, Pace: g.pace, Logger: g.log, Registerer: g.registry, FS: g.opts.FS,
 	})
 	if err != nil {
 		return err

@@ -20,12 +20,12 @@ var layers = []struct {
 	among    bool     // packages of this layer may import each other
 }{
 	{packages: []string{"cmd/...", "deploy"}},
-	{packages: []string{"internal/demo", "internal/bench"}},
+	{packages: []string{"internal/demo", "internal/bench", "internal/gateway/office"}},
 	{packages: []string{"internal/gateway"}},
 	{packages: []string{"internal/console", "crmclient/catalog"}},
 	{packages: []string{"proxy/smtpd", "proxy/imapd", "proxy/imapd/transparency", "proxy/backfill", "internal/customerbox", "hooks/mirror", "hooks/automail", "hooks/rules"}},
 	{packages: []string{"proxy/upstream"}},
-	{packages: []string{"proxy", "hooks"}},
+	{packages: []string{"proxy", "hooks", "hooks/contacts", "hooks/mirror/scope"}},
 	{packages: []string{"crmclient/builtin", "crmclient/webhook", "crmclient/rest"}},
 	{packages: []string{"internal/journal"}},
 	{packages: []string{"internal/journal/segment", "internal/queue", "internal/message", "internal/limit", "internal/pace", "internal/notify", "crmclient"}, among: true},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"heliograph/config"
 	"heliograph/crmclient"
@@ -14,10 +15,8 @@ import (
 	"heliograph/hooks"
 	"heliograph/hooks/automail"
 	"heliograph/hooks/mirror"
+	"heliograph/hooks/mirror/scope"
 )
-
-// consumers are the hooks that the journal feeds.
-func consumers() []string { return []string{mirror.Name} }
 
 // workers are the parts that read the journal: a reload stops them, builds them anew and
 // starts them again, while mail goes on.
@@ -65,12 +64,25 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 		w.clients[t.Name] = c
 		targets = append(targets, mirror.Target{Name: t.Name, Client: c, Deliver: t.Deliver, Alarm: t.Alarm})
 	}
+	book := g.newContacts(cfg, w)
+	inScope, err := scope.New(scope.Options{Privacy: cfg.Privacy, Internal: cfg.Mirror.Internal, Choices: scope.NewChoices(g.store, nil)})
+	if err != nil {
+		return nil, err
+	}
+	masking, err := scope.NewMasking(cfg.Privacy.Masking)
+	if err != nil {
+		return nil, err
+	}
 	m := mirror.New(mirror.Options{
-		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg),
+		Scope: inScope, Masking: masking,
+		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg), Directory: book,
 		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Workers: cfg.Mirror.Workers,
 		MaxAttempts: cfg.Mirror.MaxAttempts, Logger: g.log, Registerer: w.metrics,
 	})
-	runner := hooks.NewRunner(g.journal, g.queue, []hooks.Hook{m}, hooks.Options{Store: g.store, Logger: g.log, Registerer: w.metrics})
+	learner := &signatures{
+		on: cfg.Contacts.LearnFromSignatures, book: book, store: g.store, targets: cfg.Targets, internal: internalTo(cfg), now: time.Now,
+	}
+	runner := hooks.NewRunner(g.journal, g.queue, []hooks.Hook{m, learner}, hooks.Options{Store: g.store, Logger: g.log, Registerer: w.metrics})
 	out, err := automail.New(automail.Options{
 		Store: g.store, Queue: g.queue, Journal: g.journal, Router: g.router.get, Identity: identities(cfg),
 		Config: cfg.Outbox, Logger: g.log, Registerer: w.metrics,
@@ -79,7 +91,7 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 		return nil, err
 	}
 	w.close = out.Close
-	w.run = []func(context.Context) error{runner.Run, m.Run, out.Run}
+	w.run = []func(context.Context) error{runner.Run, m.Run, out.Run, book.Run}
 	return w, nil
 }
 
