@@ -16,31 +16,33 @@ import (
 
 // Activity is one message as it is stored.
 type Activity struct {
-	ID           int64                `json:"id"`
-	Key          string               `json:"key"`
-	MessageID    string               `json:"message_id"`
-	Thread       string               `json:"thread"`
-	Direction    crmclient.Direction  `json:"direction"`
-	Subject      string               `json:"subject"`
-	Date         time.Time            `json:"date"`
-	From         crmclient.Person     `json:"from"`
-	To           []crmclient.Person   `json:"to"`
-	CC           []crmclient.Person   `json:"cc"`
-	BCC          []crmclient.Person   `json:"bcc"`
-	Text         string               `json:"text"`
-	TextUnquoted string               `json:"text_unquoted"`
-	HTML         string               `json:"html"`
-	Attachments  []Attachment         `json:"attachments"`
-	Accounts     []string             `json:"accounts"`
-	Sightings    []crmclient.Sighting `json:"sightings"`
-	Flags        []string             `json:"flags"`
-	Automated    bool                 `json:"automated"`
-	Unconfirmed  bool                 `json:"unconfirmed"`
-	ContactIDs   []int64              `json:"contact_ids"`
-	CompanyIDs   []int64              `json:"company_ids"` // of correspondents who are no contacts
-	Owner        string               `json:"owner,omitempty"`
-	Created      time.Time            `json:"created"`
-	Updated      time.Time            `json:"updated"`
+	ID           int64               `json:"id"`
+	Key          string              `json:"key"`
+	MessageID    string              `json:"message_id"`
+	Thread       string              `json:"thread"`
+	Direction    crmclient.Direction `json:"direction"`
+	Subject      string              `json:"subject"`
+	Date         time.Time           `json:"date"`
+	From         crmclient.Person    `json:"from"`
+	To           []crmclient.Person  `json:"to"`
+	CC           []crmclient.Person  `json:"cc"`
+	BCC          []crmclient.Person  `json:"bcc"`
+	Text         string              `json:"text"`
+	TextUnquoted string              `json:"text_unquoted"`
+	HTML         string              `json:"html"`
+	Attachments  []Attachment        `json:"attachments"`
+	// AttachmentsLeft are the files that the target was not given.
+	AttachmentsLeft []crmclient.AttachmentLeft `json:"attachments_left,omitempty"`
+	Accounts        []string                   `json:"accounts"`
+	Sightings       []crmclient.Sighting       `json:"sightings"`
+	Flags           []string                   `json:"flags"`
+	Automated       bool                       `json:"automated"`
+	Unconfirmed     bool                       `json:"unconfirmed"`
+	ContactIDs      []int64                    `json:"contact_ids"`
+	CompanyIDs      []int64                    `json:"company_ids"` // of correspondents who are no contacts
+	Owner           string                     `json:"owner,omitempty"`
+	Created         time.Time                  `json:"created"`
+	Updated         time.Time                  `json:"updated"`
 }
 
 // Attachment is what is known of a file. Its content is in the journal, in the entry that is named here.
@@ -61,13 +63,21 @@ type people struct {
 }
 
 // LogEmail stores the activity. If its key is there already, what the copy knows more (accounts,
-// sightings, Bcc, contacts, a verdict) is merged into the record, and the receipt says Duplicate.
+// sightings, Bcc, contacts, a verdict) is merged into the record, and the receipt says Duplicate. An activity that was
+// withdrawn is not stored again.
 func (c *CRM) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient.Receipt, error) {
 	if a.Key == "" {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity has no key"}
 	}
 	var receipt crmclient.Receipt
 	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+		if err := c.lockKey(ctx, tx, a.Key); err != nil {
+			return err
+		}
+		if gone, err := withdrawn(ctx, tx, a.Key); err != nil || gone {
+			receipt = crmclient.Receipt{Duplicate: true} // it was here, and is to stay away
+			return err
+		}
 		id, isNew, err := c.insertActivity(ctx, tx, a)
 		if err != nil {
 			return err
@@ -136,6 +146,14 @@ func insertParts(ctx context.Context, tx store.Querier, id int64, a *crmclient.A
 			INSERT INTO crm_attachments (activity_id, position, name, type, size, sha256, inline, entry)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 			id, i, clean(f.Name), clean(f.Type), f.Size, f.SHA256, boolInt(f.Inline), clean(entry))
+		if err != nil {
+			return err
+		}
+	}
+	for i, f := range a.AttachmentsLeft {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO crm_attachments (activity_id, position, name, type, size, sha256, inline, entry, left_out)
+			VALUES ($1, $2, $3, '', $4, '', 0, '', $5)`, id, len(a.Attachments)+i, clean(f.Name), f.Size, clean(f.Reason))
 		if err != nil {
 			return err
 		}

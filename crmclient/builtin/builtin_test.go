@@ -38,7 +38,10 @@ func (f tables) Records(t *testing.T) []crmtest.Record {
 	}
 	var out []crmtest.Record
 	for _, a := range page.Items {
-		r := crmtest.Record{Key: a.Key, Subject: a.Subject, Text: a.Text}
+		r := crmtest.Record{Key: a.Key, Subject: a.Subject, Text: a.Text, Accounts: a.Accounts, Thread: a.Thread}
+		for _, p := range a.BCC {
+			r.BCC = append(r.BCC, p.Address)
+		}
 		for _, f := range a.Attachments {
 			r.Attachments = append(r.Attachments, f.Name)
 		}

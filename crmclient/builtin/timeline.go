@@ -177,16 +177,21 @@ func (c *CRM) fillParts(ctx context.Context, items []Activity) error {
 	}
 	in := ` WHERE activity_id IN (` + strings.Join(marks, ", ") + `)`
 	rows, err := c.db.Reader().QueryContext(ctx, `
-		SELECT activity_id, name, type, size, sha256, inline, entry FROM crm_attachments`+in+` ORDER BY activity_id, position`, w.args...)
+		SELECT activity_id, name, type, size, sha256, inline, entry, left_out FROM crm_attachments`+in+` ORDER BY activity_id, position`, w.args...)
 	if err != nil {
 		return fmt.Errorf("read attachments: %w", err)
 	}
 	_, err = collect(rows, func(row scanner) (struct{}, error) {
 		var id, inline int64
 		var f Attachment
-		err := row.Scan(&id, &f.Name, &f.Type, &f.Size, &f.SHA256, &inline, &f.Entry)
+		var left string
+		err := row.Scan(&id, &f.Name, &f.Type, &f.Size, &f.SHA256, &inline, &f.Entry, &left)
 		f.Inline = inline != 0
-		if a := byID[id]; a != nil {
+		switch a := byID[id]; {
+		case a == nil:
+		case left != "":
+			a.AttachmentsLeft = append(a.AttachmentsLeft, crmclient.AttachmentLeft{Name: f.Name, Size: f.Size, Reason: left})
+		default:
 			a.Attachments = append(a.Attachments, f)
 		}
 		return struct{}{}, err

@@ -73,6 +73,10 @@ type Record struct {
 	Subject     string
 	Text        string
 	Attachments []string // names
+	// Of connectors that can be told of changes (crmclient.ActivityUpdater).
+	Accounts []string
+	BCC      []string // addresses
+	Thread   string
 }
 
 // Fault is an error that the vendor tells in its own way.
@@ -86,6 +90,7 @@ type Fault struct {
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	s.runRecords(t)
+	s.runChanges(t)
 	if _, ok := s.Fake(t).(Seeder); ok {
 		t.Run("find contacts", s.findContacts)
 	}
@@ -94,6 +99,7 @@ func Run(t *testing.T, s Subject) {
 	}
 	if _, ok := s.Fake(t).(HTTPFake); ok {
 		s.runWire(t)
+		s.runChangesOnWire(t)
 	}
 }
 

@@ -13,27 +13,29 @@ const Type = "mail.captured"
 
 // Payload is the JSON body of a request. Lists are never null.
 type Payload struct {
-	Type         string               `json:"type"`
-	Timestamp    time.Time            `json:"timestamp"` // when the message was first seen
-	Key          string               `json:"key"`       // activity key: equal keys are one message
-	MessageID    string               `json:"message_id"`
-	Thread       string               `json:"thread"`
-	Direction    crmclient.Direction  `json:"direction"`
-	Subject      string               `json:"subject"`
-	Date         time.Time            `json:"date"`
-	From         Person               `json:"from"`
-	To           []Person             `json:"to"`
-	CC           []Person             `json:"cc"`
-	BCC          []Person             `json:"bcc"` // from the envelope or the sender's own copy
-	Text         string               `json:"text"`
-	TextUnquoted string               `json:"text_unquoted"`
-	HTML         string               `json:"html"`
-	Attachments  []Attachment         `json:"attachments"`
-	Accounts     []string             `json:"accounts"`
-	Sightings    []crmclient.Sighting `json:"sightings"`
-	Automated    bool                 `json:"automated"`
-	Unconfirmed  bool                 `json:"unconfirmed"`
-	Flags        []string             `json:"flags"`
+	Type         string              `json:"type"`
+	Timestamp    time.Time           `json:"timestamp"` // when the message was first seen
+	Key          string              `json:"key"`       // activity key: equal keys are one message
+	MessageID    string              `json:"message_id"`
+	Thread       string              `json:"thread"`
+	Direction    crmclient.Direction `json:"direction"`
+	Subject      string              `json:"subject"`
+	Date         time.Time           `json:"date"`
+	From         Person              `json:"from"`
+	To           []Person            `json:"to"`
+	CC           []Person            `json:"cc"`
+	BCC          []Person            `json:"bcc"` // from the envelope or the sender's own copy
+	Text         string              `json:"text"`
+	TextUnquoted string              `json:"text_unquoted"`
+	HTML         string              `json:"html"`
+	Attachments  []Attachment        `json:"attachments"`
+	// AttachmentsLeft are files that the policy of the target left out.
+	AttachmentsLeft []crmclient.AttachmentLeft `json:"attachments_left"`
+	Accounts        []string                   `json:"accounts"`
+	Sightings       []crmclient.Sighting       `json:"sightings"`
+	Automated       bool                       `json:"automated"`
+	Unconfirmed     bool                       `json:"unconfirmed"`
+	Flags           []string                   `json:"flags"`
 }
 
 // Person is a participant; both fields are always there.
@@ -58,8 +60,8 @@ func NewPayload(a *crmclient.Activity, withHTML bool) Payload {
 		Direction: a.Direction, Subject: a.Subject, Date: a.Date.UTC(), From: Person(a.From),
 		To: people(a.To), CC: people(a.CC), BCC: people(a.BCC),
 		Text: a.Text, TextUnquoted: a.TextUnquoted,
-		Attachments: make([]Attachment, 0, len(a.Attachments)),
-		Accounts:    list(a.Accounts), Sightings: list(a.Sightings),
+		Attachments: make([]Attachment, 0, len(a.Attachments)), AttachmentsLeft: list(a.AttachmentsLeft),
+		Accounts: list(a.Accounts), Sightings: list(a.Sightings),
 		Automated: a.Automated, Unconfirmed: a.Unconfirmed, Flags: list(a.Flags),
 	}
 	if withHTML {
@@ -97,7 +99,7 @@ func firstSeen(a *crmclient.Activity) time.Time {
 }
 
 // encode writes JSON without the escapes that encoding/json adds for the sake of HTML pages.
-func encode(p Payload) ([]byte, error) {
+func encode(p any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

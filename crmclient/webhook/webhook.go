@@ -1,7 +1,10 @@
 // Package webhook posts each activity as JSON to an address of the administrator's choice: an own
 // program, n8n, Zapier, or any CRM behind a small adapter.
 //
-// Each request is signed after Standard Webhooks 1.0.0 and carries the activity key as Idempotency-Key, so
+// What becomes known of a message later (further owners, blind recipients, a thread, a verdict) is a request of type
+// mail.updated, and mail that is taken back one of type mail.withdrawn, both with the key of the message in the body.
+//
+// Each request is signed after Standard Webhooks 1.0.0 and carries the activity key, for changes with the change behind it, as Idempotency-Key, so
 // that a receiver can tell a repetition. Any 2xx is success, whatever the answer's body is; 409 says that
 // the receiver has it already; no redirect is followed; 410 stops the target.
 //
@@ -101,21 +104,30 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 	if err != nil {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity cannot be written as JSON", Err: err}
 	}
+	id := messageID(a.Key)
+	duplicate, err := c.post(ctx, id, a.Key, body)
+	if err != nil {
+		return crmclient.Receipt{}, err
+	}
+	return crmclient.Receipt{RemoteID: id, Duplicate: duplicate}, nil
+}
+
+// post sends one event. key is what the receiver knows a repetition by.
+func (c *Client) post(ctx context.Context, id, key string, body []byte) (duplicate bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), bytes.NewReader(body))
 	if err != nil {
-		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassConfiguration, Message: "the request cannot be built"}
+		return false, &crmclient.Error{Class: crmclient.ClassConfiguration, Message: "the request cannot be built"}
 	}
-	id := messageID(a.Key)
-	c.setHeaders(req.Header, id, a.Key, body)
+	c.setHeaders(req.Header, id, key, body)
 	answer, err := c.transport.Do(req)
 	switch {
 	case answer != nil && answer.Status/100 == 2:
 		// The status line is the receiver's word; what became of the body behind it does not matter.
-		return crmclient.Receipt{RemoteID: id}, nil
+		return false, nil
 	case crmclient.ClassOf(err) == crmclient.ClassDuplicate:
-		return crmclient.Receipt{RemoteID: id, Duplicate: true}, nil
+		return true, nil
 	}
-	return crmclient.Receipt{}, fmt.Errorf("post activity: %w", err)
+	return false, fmt.Errorf("post activity: %w", err)
 }
 
 func (c *Client) setHeaders(h http.Header, id, key string, body []byte) {

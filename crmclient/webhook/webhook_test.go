@@ -60,14 +60,28 @@ func (f *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method != http.MethodPost, r.Header.Get("Content-Type") != "application/json":
 		f.problems = append(f.problems, "not a POST of JSON")
-	case r.Header.Get("Idempotency-Key") != p.Key:
-		f.problems = append(f.problems, "the header Idempotency-Key is not the field key")
+	case p.Type == webhook.Type && r.Header.Get("Idempotency-Key") != p.Key,
+		!strings.HasPrefix(r.Header.Get("Idempotency-Key"), p.Key), p.Type != webhook.Type && r.Header.Get("Idempotency-Key") == p.Key:
+		f.problems = append(f.problems, "the header Idempotency-Key is not that of the event")
 	case !verify(r.Header, body, []byte("0123456789abcdef01234567")), !verify(r.Header, body, []byte(previous)):
 		f.problems = append(f.problems, "the signature is wrong")
 	case r.Header.Get("Authorization") != header, r.URL.Query().Get("token") != token:
 		f.problems = append(f.problems, "the credentials are missing")
 	}
-	if _, known := f.byKey[p.Key]; known {
+	if p.Type == webhook.TypeWithdrawn {
+		delete(f.byKey, p.Key)
+		f.order = slices.DeleteFunc(f.order, func(k string) bool { return k == p.Key })
+		return
+	}
+	known, there := f.byKey[p.Key]
+	if p.Type == webhook.TypeUpdated {
+		if there {
+			known.Accounts, known.BCC, known.Thread, known.Sightings = p.Accounts, p.BCC, p.Thread, p.Sightings
+			f.byKey[p.Key] = known
+		}
+		return
+	}
+	if there {
 		if f.answer != 0 {
 			w.WriteHeader(f.answer)
 		}
@@ -106,7 +120,10 @@ func (f *receiver) Records(t *testing.T) []crmtest.Record {
 	var out []crmtest.Record
 	for _, key := range f.order {
 		p := f.byKey[key]
-		r := crmtest.Record{Key: p.Key, Subject: p.Subject, Text: p.Text}
+		r := crmtest.Record{Key: p.Key, Subject: p.Subject, Text: p.Text, Accounts: slices.Clone(p.Accounts), Thread: p.Thread}
+		for _, who := range p.BCC {
+			r.BCC = append(r.BCC, who.Address)
+		}
 		for _, a := range p.Attachments {
 			r.Attachments = append(r.Attachments, a.Name)
 		}
@@ -187,7 +204,7 @@ func TestBodyHasTheFieldsOfTheContract(t *testing.T) {
 			"sha256": "abababababababababababababababababababababababababababababababab"}],
 		"accounts": ["wang@example.com"],
 		"sightings": [{"entry": "01hzx0000000000000000000aa", "kind": "submission", "account": "wang@example.com", "at": "2026-03-04T05:06:07Z"}],
-		"automated": false, "unconfirmed": false, "flags": []
+		"automated": false, "unconfirmed": false, "flags": [], "attachments_left": []
 	}`), &want); err != nil {
 		t.Fatal(err)
 	}
