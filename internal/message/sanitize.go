@@ -117,7 +117,8 @@ func sanitize(page string, limit int) (clean string, whole bool) {
 // plainStyles returns the page with its style attributes cleaned.
 func plainStyles(page string) string {
 	z := html.NewTokenizer(strings.NewReader(page))
-	var out bytes.Buffer
+	cleaned := map[string]string{} // programs write the same style over and over
+	var out, tag bytes.Buffer
 	out.Grow(len(page))
 	for {
 		kind := z.Next()
@@ -126,12 +127,12 @@ func plainStyles(page string) string {
 		}
 		from := out.Len()
 		out.Write(z.Raw()) // before the parts of the tag are taken out of it in place
-		if kind != html.StartTagToken && kind != html.SelfClosingTagToken {
+		if kind != html.StartTagToken && kind != html.SelfClosingTagToken || !mayHaveStyle(out.Bytes()[from:]) {
 			continue
 		}
 		name, more := z.TagName()
-		var tag bytes.Buffer
 		styled := false
+		tag.Reset()
 		tag.WriteString("<" + string(name))
 		for n := 0; more && n < maxAttributes; n++ {
 			var k, v []byte
@@ -139,7 +140,12 @@ func plainStyles(page string) string {
 			value := string(v)
 			if string(k) == "style" {
 				styled = true
-				if value = cleanStyle(value); value == "" {
+				clean, known := cleaned[value]
+				if !known {
+					clean = cleanStyle(value)
+					cleaned[value] = clean
+				}
+				if value = clean; value == "" {
 					continue
 				}
 			}
@@ -153,5 +159,20 @@ func plainStyles(page string) string {
 	}
 }
 
-// maxAttributes of one tag; the others are dropped.
+// mayHaveStyle spares most tags being taken apart.
+func mayHaveStyle(tag []byte) bool {
+	for i := bytes.IndexAny(tag, "yY"); i >= 2 && i+2 < len(tag); {
+		if bytes.EqualFold(tag[i-2:i+3], []byte("style")) {
+			return true
+		}
+		next := bytes.IndexAny(tag[i+1:], "yY")
+		if next < 0 {
+			return false
+		}
+		i += 1 + next
+	}
+	return false
+}
+
+// maxAttributes of one tag are looked at.
 const maxAttributes = 50
