@@ -106,7 +106,7 @@ func (m *Mirror) activity(ctx context.Context, t *target, key string) (*crmclien
 		case err != nil:
 			return nil, nil, nil, fmt.Errorf("reading entry %s: %w", s.entry, err)
 		case msg == nil:
-			if msg, err = parse(ctx, m.event(e)); err != nil {
+			if msg, err = m.parsedAgain(ctx, m.event(e)); err != nil {
 				return nil, nil, nil, err
 			}
 			first, p = e, m.people(e, msg)
@@ -137,7 +137,7 @@ func (m *Mirror) ownCopy(ctx context.Context, e journal.Entry, from crmclient.Pe
 		return nil, nil //nolint:nilnil // there is nothing to learn
 	}
 	*parsed++
-	return parse(ctx, m.event(e))
+	return m.parsedAgain(ctx, m.event(e))
 }
 
 func (m *Mirror) event(e journal.Entry) hooks.Event {

@@ -112,6 +112,12 @@ func (c *crm) logged() []*crmclient.Activity {
 	return out
 }
 
+func (c *crm) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.order)
+}
+
 func (c *crm) called() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,6 +134,7 @@ type office struct {
 	journal *journal.Journal
 	queue   *queue.Queue
 	mirror  *mirror.Mirror
+	workers int // events at once
 	stops   []func()
 }
 
@@ -136,7 +143,7 @@ func internal(address string) bool { return strings.HasSuffix(address, "@example
 // open builds the office on a database. Nothing runs until start.
 func open(t testing.TB, db *store.DB, o mirror.Options) *office {
 	t.Helper()
-	w := &office{t: t, dir: t.TempDir(), db: db, clock: &clock{}, options: o}
+	w := &office{t: t, dir: t.TempDir(), db: db, clock: &clock{}, options: o, workers: 8}
 	w.reopen()
 	t.Cleanup(w.close)
 	return w
@@ -185,7 +192,7 @@ func (w *office) run(f func(context.Context) error) {
 }
 
 func (w *office) startHooks() {
-	w.run(hooks.NewRunner(w.journal, w.queue, []hooks.Hook{w.mirror}, hooks.Options{Store: w.db, Workers: 8}).Run)
+	w.run(hooks.NewRunner(w.journal, w.queue, []hooks.Hook{w.mirror}, hooks.Options{Store: w.db, Workers: w.workers}).Run)
 }
 
 func (w *office) start() {

@@ -44,7 +44,7 @@ const (
 	// more often within weakGap, and its copies are told apart by their Message-IDs.
 	maxKin = "64"
 	// maxListKin bounds how many messages of one Message-ID are read again to compare them with a list's copy.
-	maxListKin = 4
+	maxListKin = 8
 )
 
 // form is a row of messages: what is known of all copies with one key.
@@ -218,7 +218,7 @@ func (e *errCopies) Error() string {
 // listed finds the original of a list's copy, or a list's copy of the original.
 func listed(x *form, sameID []form, msg *message.Message, read map[string]*message.Message) (*kinship, error) {
 	var missing []string
-	for i := range sameID {
+	for i := range sameID[:min(len(sameID), maxListKin)] {
 		c := &sameID[i]
 		if c.key == x.key || c.bond == bondLoose || x.is(wayList) == c.is(wayList) || x.sentAt != c.sentAt || x.sentAt == 0 {
 			continue
@@ -240,7 +240,7 @@ func listed(x *form, sameID []form, msg *message.Message, read map[string]*messa
 		}
 	}
 	if len(missing) > 0 {
-		return nil, &errCopies{keys: missing[:min(len(missing), maxListKin)]}
+		return nil, &errCopies{keys: missing}
 	}
 	return nil, nil //nolint:nilnil // there is none
 }

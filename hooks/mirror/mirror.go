@@ -120,6 +120,7 @@ type Mirror struct {
 	targets []*target
 	metrics *metrics
 	node    string // tells this process's claims from others'
+	parsed  *parsed
 }
 
 var _ hooks.Hook = (*Mirror)(nil)
@@ -150,7 +151,7 @@ func New(o Options) *Mirror {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Mirror{o: o, metrics: newMetrics(o.Registerer), node: rand.Text()}
+	m := &Mirror{o: o, metrics: newMetrics(o.Registerer), node: rand.Text(), parsed: newParsed()}
 	for _, t := range o.Targets {
 		m.targets = append(m.targets, &target{Target: t})
 		m.metrics.paused.WithLabelValues(t.Name).Set(0) // a panel shows it before the first trouble
@@ -184,6 +185,7 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 		return hooks.Retry(fmt.Errorf("recording entry %s: %w", s.entry, err), 0)
 	}
 	m.metrics.recorded(found, s)
+	m.parsed.put(e.Entry.ID, msg, len(found.added))
 	for _, t := range found.added {
 		m.o.Queue.Wake(Kind(t))
 	}

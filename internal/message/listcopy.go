@@ -79,3 +79,11 @@ func listID(s string) string {
 	}
 	return strings.ToLower(oneLine(strings.TrimSpace(s)))
 }
+
+// WithoutWords returns a copy of m without what only ListCopyOf needs, which takes as much memory again as the text. The
+// copy is never taken for a list's.
+func (m *Message) WithoutWords() *Message {
+	slim := *m
+	slim.shown, slim.files, slim.Likeness = nil, nil, ""
+	return &slim
+}
