@@ -23,6 +23,7 @@ func OpenAttachment(raw io.ReadCloser, index int, o Options) io.ReadCloser {
 		p.want, p.wantOut = index, pw
 		h := p.topHeader()
 		p.guarded(func() { p.body(h, part{}) })
+		p.in.release()
 		switch {
 		case p.err != nil:
 			pw.CloseWithError(fmt.Errorf("reading attachment %d: %w", index, p.err))

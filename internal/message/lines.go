@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 )
 
 // lineBuffer is the longest run of octets handled at once. A longer line comes in
@@ -21,8 +22,21 @@ type lines struct {
 	err   error  // of the reader; io.EOF is none
 }
 
+// readers are used again: making their buffers would cost more than reading a short mail.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, lineBuffer) }}
+
 func newLines(r io.Reader) *lines {
-	return &lines{br: bufio.NewReaderSize(r, lineBuffer), start: true, eol: lf}
+	br := readers.Get().(*bufio.Reader)
+	br.Reset(r)
+	return &lines{br: br, start: true, eol: lf}
+}
+
+// release gives the buffer back; text is no longer valid and there are no more lines.
+func (l *lines) release() {
+	br := l.br
+	*l = lines{err: io.EOF}
+	br.Reset(nil)
+	readers.Put(br)
 }
 
 var (

@@ -122,6 +122,7 @@ func (o Options) withDefaults() Options {
 func Parse(r io.Reader, o Options) (*Message, error) {
 	p := newParser(r, o.withDefaults())
 	m, err := p.parse()
+	p.in.release()
 	if err != nil {
 		return nil, fmt.Errorf("reading a message: %w", err)
 	}

@@ -100,7 +100,10 @@ func (p *parser) textPart(e entity, at part) (stop, content) {
 	buf := &boundedBuffer{room: room}
 	st := p.readText(e, at, buf)
 	p.flagUnless(!buf.cut, FlagTruncated)
-	raw := bytes.ReplaceAll(buf.bytes(), []byte("\r\r\n"), crlf) // from relays that add CR
+	raw := buf.bytes()
+	if crcrlf := []byte("\r\r\n"); bytes.Contains(raw, crcrlf) { // from relays that add CR
+		raw = bytes.ReplaceAll(raw, crcrlf, crlf)
+	}
 	charset := e.params["charset"]
 	if charset == "" && isHTML {
 		charset = metaCharset(raw)
@@ -183,6 +186,7 @@ func (p *parser) nameFor(e entity, head []byte, index int) string {
 	switch e.mediaType {
 	case "message/rfc822", "message/global":
 		inner := newParser(bytes.NewReader(head), p.o)
+		defer inner.in.release()
 		h := inner.topHeader()
 		if name := strings.Map(noSlash, inner.unstructured(h, "subject")); name != "" {
 			return fileName(name + ".eml")

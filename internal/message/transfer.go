@@ -61,27 +61,47 @@ func (d *base64Decoder) Write(b []byte) (int, error) {
 		d.broken = true
 		return len(b), nil
 	}
-	for _, c := range b {
-		switch {
-		case base64Char[c]:
-			d.in[d.n] = c
-			if d.n++; d.n == len(d.in) {
-				if err := d.flush(); err != nil {
-					return 0, err
-				}
-			}
-		case c == '=':
+	n := len(b)
+	for len(b) > 0 {
+		run := 0
+		for run < len(b) && base64Char[b[run]] {
+			run++
+		}
+		if err := d.take(b[:run]); err != nil {
+			return 0, err
+		}
+		if run == len(b) {
+			break
+		}
+		switch c := b[run]; c {
+		case '=':
 			d.padded = true
 			if d.n%4 != 0 {
 				if err := d.flush(); err != nil {
 					return 0, err
 				}
 			}
-		case c != '\r' && c != '\n' && c != ' ' && c != '\t':
+		case '\r', '\n', ' ', '\t':
+		default:
 			d.broken = true
 		}
+		b = b[run+1:]
 	}
-	return len(b), nil
+	return n, nil
+}
+
+// take adds octets of the alphabet to what is to be decoded.
+func (d *base64Decoder) take(b []byte) error {
+	for len(b) > 0 {
+		n := copy(d.in[d.n:], b)
+		b = b[n:]
+		if d.n += n; d.n == len(d.in) {
+			if err := d.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // base64Line tells whether a line, or its end, can be of an encoded text.
