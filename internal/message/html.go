@@ -115,7 +115,7 @@ var blocks = map[atom.Atom]bool{
 	atom.Ul: false, atom.Ol: false, atom.Dl: false, atom.Table: false, atom.Pre: true, atom.Div: false, atom.Tr: false, atom.Li: false, atom.Dt: false,
 	atom.Dd: false, atom.Section: false, atom.Article: false, atom.Header: false, atom.Footer: false, atom.Center: false, atom.Address: false,
 	atom.Figure: false, atom.Figcaption: false, atom.Caption: false, atom.Body: false, atom.Html: false, atom.Form: false, atom.Fieldset: false,
-	atom.Td: false, atom.Th: false, atom.Tbody: false, atom.Thead: false, atom.Tfoot: false, atom.Main: false, atom.Nav: false, atom.Aside: false,
+	atom.Td: false, atom.Th: false, atom.Tbody: false, atom.Thead: false, atom.Tfoot: false, atom.Details: false, atom.Summary: false, atom.Main: false, atom.Nav: false, atom.Aside: false,
 }
 
 func (r *pageReader) tag(z *html.Tokenizer, start bool) {

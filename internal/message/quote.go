@@ -127,7 +127,7 @@ const maxIntro = 3
 const maxIntroLine = 400
 
 // introduces returns how many lines from i on introduce a quotation, or 0, and whether they
-// are sure to even where no marked line follows.
+// are sure to even where no marked line follows: programs name an address, a time or a year.
 func introduces(rows []string, i int) (n int, sure bool) {
 	near := rows[i:min(i+maxIntro, len(rows))]
 	if !slices.ContainsFunc(near, introEnd) {
@@ -144,7 +144,7 @@ func introduces(rows []string, i int) (n int, sure bool) {
 		}
 		joined = strings.TrimSpace(joined + " " + row)
 		if introEnd(row) && introduction(joined) {
-			return n + 1, hasDigit(joined) || strings.Contains(joined, "@")
+			return n + 1, strings.Contains(joined, "@") || hasClock(joined) || strings.Contains(joined, "20")
 		}
 	}
 	return 0, false
