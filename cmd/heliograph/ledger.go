@@ -15,7 +15,7 @@ import (
 type ledgerCmd struct {
 	configFlag
 	Which string              `arg:"" optional:"" help:"Message-ID, entry, or mail address of an employee. Message-ID、条目编号或员工邮箱"`
-	State journal.LedgerState `enum:",captured,excluded,pending,mirrored,failed,refused" default:"" help:"Only messages of which something is in this state: captured excluded pending mirrored failed refused. 状态"`
+	State journal.LedgerState `enum:",captured,excluded,pending,mirrored,failed,refused,withdrawn" default:"" help:"Only messages of which something is in this state: captured excluded pending mirrored failed refused withdrawn. 状态"`
 	Since moment              `help:"Only since 2026-01-31, or since so long ago: 12h, 7d. 起始时间"`
 	listFlags
 	Mailboxes bool `help:"List mailboxes instead: how much of each is captured, and what is not. Names an account to see only its mailboxes. 邮箱抓取情况"`
@@ -198,6 +198,9 @@ func (s fateStep) sentence(from string) string {
 		}
 		return fmt.Sprintf("%s captured %s%s", at, from, reason)
 	case journal.LedgerExcluded:
+		if target != "" {
+			return fmt.Sprintf("%s not written to %s%s", at, target, reason)
+		}
 		return fmt.Sprintf("%s excluded, nothing is written to the CRM%s", at, reason)
 	case journal.LedgerRefused:
 		return fmt.Sprintf("%s refused by the provider, so it was never sent%s", at, reason)
@@ -212,6 +215,8 @@ func (s fateStep) sentence(from string) string {
 			as += " (" + oneLine(s.URL) + ")"
 		}
 		return fmt.Sprintf("%s mirrored to %s%s%s", at, target, as, reason)
+	case journal.LedgerWithdrawn:
+		return fmt.Sprintf("%s taken back from %s%s", at, target, reason)
 	case journal.LedgerFailed:
 		return fmt.Sprintf("%s failed at %s%s; heliograph queue lists what can be tried again", at, target, reason)
 	}

@@ -215,10 +215,10 @@ func TestWithdrawnMailIsDeletedAndStaysAway(t *testing.T) {
 		}
 		for range 2 { // the second time there is nothing to do
 			w.withdraw(mirror.Withdrawal{MessageID: "offer-1@example.com"})
-			w.awaitStates("crm", "mirrored", "withdrawn: withdrawn: private")
+			w.awaitStates("crm", "mirrored", "withdrawn: private")
 		}
 		w.submit(mail{account: "zhao@example.com", recipients: to("li@customer.test"), raw: offer(1)})
-		w.awaitStates("crm", "mirrored", "withdrawn: withdrawn: private", "withdrawn: withdrawn: private")
+		w.awaitStates("crm", "mirrored", "withdrawn: private", "withdrawn: private")
 		w.clock.forward(time.Hour)
 		w.eventually("nothing waits", func() bool { return quiet(w) })
 		if left := c.logged(); len(left) != 1 || left[0].MessageID != "offer-2@example.com" || len(c.withdrawn) != 1 {
@@ -239,7 +239,7 @@ func TestWithdrawingWhatWaits(t *testing.T) {
 			t.Errorf("steps %+v, want one drop", got)
 		}
 		w.run(w.mirror.Run)
-		w.awaitStates("crm", "withdrawn: withdrawn: private")
+		w.awaitStates("crm", "withdrawn: private")
 		w.eventually("nothing waits", func() bool { return quiet(w) })
 		if c.called() != 0 || len(c.withdrawn) != 0 {
 			t.Errorf("%d deliveries, %d withdrawals, want none", c.called(), len(c.withdrawn))
@@ -261,11 +261,11 @@ func TestWithdrawingAnAccount(t *testing.T) {
 		w.clock.forward(time.Minute)
 		w.eventually("nothing waits", func() bool { return quiet(w) })
 		w.withdraw(mirror.Withdrawal{Account: "Zhao@example.com"})
-		w.awaitStates("crm", "mirrored", "withdrawn: withdrawn: private", "withdrawn: withdrawn: private")
+		w.awaitStates("crm", "mirrored", "withdrawn: private", "withdrawn: private")
 		w.eventually("only wang has mail", func() bool { return slices.Equal(c.accounts(), []string{"wang@example.com"}) })
 		// Another copy in that mailbox changes nothing.
 		w.submit(mail{account: "zhao@example.com", recipients: to("li@customer.test"), raw: offer(1)})
-		gone := "withdrawn: withdrawn: private"
+		gone := "withdrawn: private"
 		w.awaitStates("crm", "mirrored", gone, gone, gone)
 		w.clock.forward(time.Minute)
 		w.eventually("nothing waits", func() bool { return quiet(w) })
@@ -310,7 +310,7 @@ func TestWithdrawalRacesWithADelivery(t *testing.T) {
 				close(leave)
 				w.eventually("it is withdrawn", func() bool {
 					w.clock.forward(time.Second)
-					return slices.Equal(w.states("crm"), []string{"withdrawn: withdrawn: private"}) && quiet(w)
+					return slices.Equal(w.states("crm"), []string{"withdrawn: private"}) && quiet(w)
 				})
 				if len(c.logged()) != 0 || c.called() != 1 {
 					t.Errorf("%d records survive %d deliveries", len(c.logged()), c.called())
@@ -340,7 +340,7 @@ func TestWithdrawalIsRetried(t *testing.T) {
 	w.withdraw(mirror.Withdrawal{MessageID: "offer-1@example.com"})
 	w.awaitStates("crm", "mirrored: is being withdrawn: down")
 	w.clock.forward(time.Minute)
-	w.awaitStates("crm", "withdrawn: withdrawn: private")
+	w.awaitStates("crm", "withdrawn: private")
 	if len(c.logged()) != 0 {
 		t.Error("the record is still there")
 	}

@@ -235,7 +235,7 @@ func shown(ctx context.Context, q store.Querier, key, target string) ([]sighting
 	return out, nil
 }
 
-// The beginnings of reasons in the ledger.
+// The beginnings of reasons: of jobs that are dropped, and in the ledger while a target still has the mail.
 const (
 	reasonWithdrawn   = "withdrawn: "
 	reasonWithdrawing = "is being withdrawn: "
@@ -259,7 +259,7 @@ func (w Withdrawal) apply(ctx context.Context, tx store.Querier, q *queue.Queue,
 		if s.Target == "" {
 			continue
 		}
-		state, ledger, reason := "", journal.LedgerWithdrawn, reasonWithdrawn+w.Reason
+		state, ledger, reason := "", journal.LedgerWithdrawn, w.Reason
 		var job queue.New
 		switch s.Step {
 		case StepDelete:
@@ -331,7 +331,7 @@ type tombstones []tombstone
 func (list tombstones) find(target, account string) (reason string, found bool) {
 	for _, s := range list {
 		if (s.target == "" || s.target == target) && (s.account == "" || s.account == account) {
-			return reasonWithdrawn + s.reason, true
+			return s.reason, true
 		}
 	}
 	return "", false
@@ -444,7 +444,7 @@ func (m *Mirror) settleWithdrawal(ctx context.Context, t *target, key string, jo
 		case queue.Complete:
 			state, ledger = deliveryWithdrawn, journal.LedgerWithdrawn
 		case queue.Discard:
-			ledger, reason = journal.LedgerFailed, "could not be "+reason+": "+r.reason
+			ledger, reason = journal.LedgerFailed, "could not be withdrawn: "+reason+": "+r.reason
 		default:
 			reason = reasonWithdrawing + r.reason
 		}
