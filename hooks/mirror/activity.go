@@ -54,20 +54,20 @@ func (m *Mirror) build(ctx context.Context, t *target, key string) (built, error
 	return built{a, p, msg}, nil
 }
 
-// deliver writes one activity into one CRM. digest stands for what an update may change in it.
-func (m *Mirror) deliver(ctx context.Context, t *target, key string) (receipt crmclient.Receipt, digest string, err error) {
+// deliver writes one activity into one CRM, for which unknown are no contacts. digest stands for what an update may change in it.
+func (m *Mirror) deliver(ctx context.Context, t *target, key string) (receipt crmclient.Receipt, digest string, unknown unmatched, err error) {
 	b, err := m.build(ctx, t, key)
 	if err != nil {
-		return crmclient.Receipt{}, "", err
+		return crmclient.Receipt{}, "", nil, err
 	}
-	if b.activity.Contacts, err = m.match(ctx, t, b.activity, b.people, b.msg); err != nil {
-		return crmclient.Receipt{}, "", err
+	if unknown, err = m.match(ctx, t, b.activity, b.people, b.msg, false); err != nil {
+		return crmclient.Receipt{}, "", nil, err
 	}
 	receipt, err = t.Client.LogEmail(ctx, b.activity)
 	if err != nil {
-		return crmclient.Receipt{}, "", fmt.Errorf("logging the mail: %w", err)
+		return crmclient.Receipt{}, "", nil, fmt.Errorf("logging the mail: %w", err)
 	}
-	return receipt, digestOf(b.activity), nil
+	return receipt, digestOf(b.activity), unknown, nil
 }
 
 // activity builds the activity from the first copy that the target may be told of and that is still there, and

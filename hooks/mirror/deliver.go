@@ -68,6 +68,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 		}
 	}
 	g.Go(func() error { return m.watch(ctx) })
+	g.Go(func() error { return m.releaseAll(ctx) })
 	return g.Wait()
 }
 
@@ -82,6 +83,8 @@ type result struct {
 	receipt crmclient.Receipt
 	wanted  int64  // delivery.wanted as of the attempt
 	digest  string // of what the target was told
+	review  *reviewError
+	unknown unmatched // people whom the target has no contact for
 }
 
 // work makes one attempt and writes down what came of it.
@@ -120,14 +123,14 @@ func (m *Mirror) attempt(ctx context.Context, t *target, key string, job queue.J
 	}
 	if err == nil {
 		limited, cancel := context.WithTimeoutCause(ctx, m.o.Timeout, fmt.Errorf("the target took longer than %v", m.o.Timeout))
-		r.receipt, r.digest, err = m.deliver(limited, t, key)
+		r.receipt, r.digest, r.unknown, err = m.deliver(limited, t, key)
 		cancel()
 	}
 	if err != nil && ctx.Err() != nil {
 		return result{outcome: "stopped", action: queue.Snooze, reason: "stopped meanwhile"}, true
 	}
 	judged := m.judge(t, job, err)
-	judged.receipt, judged.digest, judged.wanted = r.receipt, r.digest, d.wanted
+	judged.receipt, judged.digest, judged.unknown, judged.wanted = r.receipt, r.digest, r.unknown, d.wanted
 	return judged, false
 }
 
@@ -140,7 +143,11 @@ func (m *Mirror) judge(t *target, job queue.Job, err error) result {
 	}
 	var excluded *excludedError
 	var held *heldError
+	var review *reviewError
 	switch {
+	case errors.As(err, &review):
+		// The job ends, and a decision adds another: what waits for a person holds up neither workers nor the thread.
+		return result{outcome: "review", action: queue.Complete, state: deliveryPending, reason: clip(review.Error()), held: true, review: review}
 	case errors.As(err, &excluded):
 		return result{outcome: "excluded", action: queue.Complete, state: deliveryExcluded, reason: clip(excluded.reason)}
 	case errors.As(err, &held):
@@ -204,6 +211,15 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	err := m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+		if r.review != nil {
+			waits, err := m.wait(ctx, tx, t.Name, key, r.review)
+			if err != nil {
+				return err
+			}
+			if !waits {
+				return m.o.Queue.Finish(ctx, tx, queue.Result{Job: job, Action: queue.Snooze, Reason: "decided meanwhile"})
+			}
+		}
 		messageID, err := lockMessage(ctx, tx, key)
 		if err != nil {
 			return err
@@ -225,6 +241,11 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 			key, t.Name, r.state, r.reason, r.receipt.RemoteID, r.receipt.URL, store.Micros(now), r.wanted, r.digest, number(r.held)).Scan(&received)
 		if err != nil {
 			return fmt.Errorf("delivery: %w", err)
+		}
+		if r.state == deliveryMirrored {
+			if err := noteUnmatched(ctx, tx, t.Name, key, r.unknown); err != nil {
+				return err
+			}
 		}
 		if r.state == deliveryMirrored && d.wanted > r.wanted {
 			if err := m.addUpdate(ctx, tx, t, key); err != nil {

@@ -21,6 +21,8 @@ type metrics struct {
 	paused     *prometheus.GaugeVec
 	changes    *prometheus.CounterVec
 	alarm      *prometheus.GaugeVec
+	reviews    prometheus.Gauge
+	waiting    prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -72,7 +74,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "heliograph_target_alarm", Help: "1 while a target is past a threshold of its alarm (lag, failures, dead).",
 		}, []string{"target", "kind"}),
 	}
+	m.reviews = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "heliograph_mirror_reviews_open", Help: "Unknown correspondents whom somebody has to decide on.",
+	})
+	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "heliograph_mirror_reviews_waiting_messages", Help: "Deliveries that wait for such decisions.",
+	})
 	if r != nil {
+		r.MustRegister(m.reviews, m.waiting)
 		r.MustRegister(m.messages, m.sightings, m.duplicates, m.excluded, m.joined, m.unclaimed, m.kin, m.deliveries, m.lag, m.seconds, m.contacts, m.paused)
 		r.MustRegister(m.changes, m.alarm)
 	}

@@ -101,10 +101,15 @@ type Options struct {
 	Workers      int                  // deliveries at once per target; zero means 2
 	MaxAttempts  int                  // before a delivery is a dead letter; zero means queue.DefaultMaxAttempts
 	Timeout      time.Duration        // of one delivery; zero means 2 min
-	Debounce     time.Duration        // how long later sightings are gathered before a target is updated; zero means 5 s
-	Now          func() time.Time     // nil means time.Now
-	Logger       *slog.Logger         // nil: nothing is logged
-	Registerer   prometheus.Registerer
+	Matching     config.Matching      // the zero value keeps plus-tags, and owners as by default
+	// Directory is asked for contacts before the CRM is. Nil means there is none.
+	Directory Directory
+	// OptedOut tells whether an employee (lower-case address) wants no mail mirrored, and so can own none. Nil means nobody does.
+	OptedOut   func(account string) bool
+	Debounce   time.Duration    // how long later sightings are gathered before a target is updated; zero means 5 s
+	Now        func() time.Time // nil means time.Now
+	Logger     *slog.Logger     // nil: nothing is logged
+	Registerer prometheus.Registerer
 	// Claims keep nodes from recording the same message at once. Nil means none; the store alone decides then as well.
 	Claims limit.Claimer
 }
@@ -119,6 +124,8 @@ type Mirror struct {
 	o       Options
 	targets []*target
 	metrics *metrics
+	policy  crmclient.AddressPolicy
+	domains crmclient.CompanyDomains
 	node    string // tells this process's claims from others'
 	parsed  *parsed
 }
@@ -142,6 +149,12 @@ func New(o Options) *Mirror {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
+	if o.Matching.Owner == nil {
+		o.Matching.Owner = config.DefaultOwner()
+	}
+	if o.OptedOut == nil {
+		o.OptedOut = func(string) bool { return false }
+	}
 	if o.Debounce <= 0 {
 		o.Debounce = defaultDebounce
 	}
@@ -151,7 +164,10 @@ func New(o Options) *Mirror {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Mirror{o: o, metrics: newMetrics(o.Registerer), node: rand.Text(), parsed: newParsed()}
+	m := &Mirror{
+		o: o, metrics: newMetrics(o.Registerer), node: rand.Text(), parsed: newParsed(),
+		policy: AddressPolicy(o.Matching), domains: crmclient.NewCompanyDomains(o.Matching.FreeMailDomains),
+	}
 	for _, t := range o.Targets {
 		m.targets = append(m.targets, &target{Target: t})
 		m.metrics.paused.WithLabelValues(t.Name).Set(0) // a panel shows it before the first trouble

@@ -170,6 +170,9 @@ func (m *Mirror) update(ctx context.Context, t *target, key string, d delivery) 
 	if err != nil {
 		return "", err
 	}
+	if _, err := m.match(ctx, t, b.activity, b.people, b.msg, true); err != nil {
+		return "", err
+	}
 	if digest = digestOf(b.activity); digest == d.digest {
 		return digest, nil
 	}
