@@ -19,7 +19,7 @@ func Phone(text, region string) (e164 string, ok bool) {
 		return "", false
 	}
 	text = strings.TrimSpace(norm.NFKC.String(text)) // full-width digits
-	for _, mark := range []string{"转", "轉", "分机"} { // the library knows the western ones
+	for _, mark := range []string{"转", "轉", "分机"} {  // the library knows the western ones
 		text, _, _ = strings.Cut(text, mark)
 	}
 	digits := 0

@@ -84,9 +84,8 @@ func lock(ctx context.Context, tx store.Querier, target string, ids ...string) e
 	return nil
 }
 
-// apply stores contacts as the CRM tells them. told says that it did so by itself, perhaps late. pushed
-// says that there are now values to be written to the CRM.
-func (b *Book) apply(ctx context.Context, tx store.Querier, target string, generation int64, records []crmclient.ContactRecord, told bool) (pushed bool, err error) {
+// apply stores contacts as the CRM tells them. pushed says that there are now values to be written to the CRM.
+func (b *Book) apply(ctx context.Context, tx store.Querier, target string, generation int64, records []crmclient.ContactRecord) (pushed bool, err error) {
 	ids := make([]string, 0, len(records))
 	for _, r := range records {
 		ids = append(ids, clip(r.ID, maxID))
@@ -109,9 +108,6 @@ func (b *Book) apply(ctx context.Context, tx store.Querier, target string, gener
 			return false, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the CRM told of a contact without an id"}
 		}
 		old := known[r.ID]
-		if told && old != nil && !r.UpdatedAt.IsZero() && store.Micros(r.UpdatedAt) < old.remoteAt {
-			continue
-		}
 		s, changed, err := b.put(ctx, tx, target, generation, r, old, now)
 		if err != nil {
 			return false, err

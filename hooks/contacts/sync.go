@@ -234,7 +234,7 @@ func (b *Book) applyPage(ctx context.Context, target string, page []crmclient.Co
 		var pushed bool
 		err := b.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 			var err error
-			if pushed, err = b.apply(ctx, tx, target, generation, part, false); err != nil || i < len(parts)-1 {
+			if pushed, err = b.apply(ctx, tx, target, generation, part); err != nil || i < len(parts)-1 {
 				return err
 			}
 			return last(ctx, tx)
@@ -249,17 +249,23 @@ func (b *Book) applyPage(ctx context.Context, target string, page []crmclient.Co
 	return nil
 }
 
-// Apply takes contacts that a CRM told by itself, such as by a webhook. What it tells late and out
-// of order is ignored where times say so. They are also told by the next poll.
+// Apply takes changes that a CRM tells by itself, such as by a webhook. Those may come late and in any order, and
+// the sync tells them in any case. So only a newer state of a contact that is known to be there is taken at once; for
+// all else the target is asked.
 func (b *Book) Apply(ctx context.Context, target string, changes []crmclient.ContactRecord) error {
-	var pushed bool
+	pushed, ask := false, false
 	for part := range slices.Chunk(changes, chunk) {
 		err := b.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 			s, err := readState(ctx, tx, target)
 			if err != nil {
 				return err
 			}
-			some, err := b.apply(ctx, tx, target, s.generation, part, true)
+			newer, err := b.newer(ctx, tx, target, part)
+			if err != nil {
+				return err
+			}
+			ask = ask || len(newer) < len(part)
+			some, err := b.apply(ctx, tx, target, s.generation, newer)
 			pushed = pushed || some
 			return err
 		})
@@ -270,7 +276,39 @@ func (b *Book) Apply(ctx context.Context, target string, changes []crmclient.Con
 	if pushed {
 		b.o.Queue.Wake(WriteKind(target))
 	}
+	if ask {
+		return b.Poke(ctx, target)
+	}
 	return nil
+}
+
+// newer returns the changes that are later than what is known of their contacts.
+func (b *Book) newer(ctx context.Context, tx store.Querier, target string, changes []crmclient.ContactRecord) ([]crmclient.ContactRecord, error) {
+	ids := make([]string, 0, len(changes))
+	for _, r := range changes {
+		ids = append(ids, r.ID)
+	}
+	if err := lock(ctx, tx, target, ids...); err != nil {
+		return nil, err
+	}
+	known, err := load(ctx, tx, target, ids)
+	if err != nil {
+		return nil, err
+	}
+	var out []crmclient.ContactRecord
+	latest := map[string]int64{}
+	for id, s := range known {
+		latest[id] = s.remoteAt
+	}
+	for _, r := range changes {
+		at := store.Micros(r.UpdatedAt)
+		if s := known[r.ID]; s == nil || s.Deleted || at == 0 || at <= latest[r.ID] {
+			continue
+		}
+		latest[r.ID] = at
+		out = append(out, r)
+	}
+	return out, nil
 }
 
 // follow runs the job of a target.
