@@ -63,7 +63,7 @@ func decode(declared string, b []byte) (s string, sure bool) {
 	if bad == 0 {
 		return clean(s), true
 	}
-	if utf8.Valid(b) {
+	if utf8.Valid(b) && !(c.stateful && plainASCII(b)) {
 		return clean(string(b)), true
 	}
 	return clean(s), false

@@ -58,3 +58,48 @@ func TestGuess(t *testing.T) {
 		}
 	}
 }
+
+func TestLookupCharset(t *testing.T) {
+	t.Parallel()
+	for want, names := range map[string]string{
+		"gb18030":      `gb2312 gb2312; GBK cp936 x-gbk gb_2312-80 GB_2312-80 ms936 windows-936 EUC-CN gb18030-2022 "gb2312"`,
+		"big5":         `Big5 big5-hkscs cp950 x-x-big5 BIG-5 cn-big5`,
+		"shift_jis":    `Shift_JIS shift-jis x-sjis cp932 windows-31j MS_Kanji`,
+		"euc-jp":       `EUC-JP x-euc-jp eucJP-ms`,
+		"iso-2022-jp":  `ISO-2022-JP csISO2022JP cp50220 iso-2022-jp-ms`,
+		"euc-kr":       `euc-kr ks_c_5601 ks_c_5601-1987 KSC5601 cp949 uhc`,
+		"iso-2022-kr":  `ISO-2022-KR`,
+		"utf-7":        `utf-7 unicode-1-1-utf-7 x-unicode-2-0-utf-7`,
+		"koi8-r":       `KOI8-R koi8 cskoi8r`,
+		"koi8-u":       `koi8-u KOI8-RU`,
+		"windows-1251": `windows-1251 cp1251 win-1251 cp-1251`,
+		"windows-1252": `iso-8859-1 latin1 ISO8859_1 windows-1252 cp1252`,
+		"windows-1254": `windows-1254 cp1254`,
+		"iso-8859-2":   `iso-8859-2 iso8859-2 latin2`,
+		"windows-874":  `windows-874 cp874`,
+	} {
+		for _, name := range strings.Fields(names) {
+			if c := lookupCharset(name); c == nil || c.name != want {
+				t.Errorf("%s is %+v, want %s", name, c, want)
+			}
+		}
+	}
+	for _, name := range []string{"", "utf-8", "UTF8", "utf8mb4", "us-ascii", "ASCII", "unknown-8bit", "x-unknown", "default", "binary", "8bit", strings.Repeat("a", 500)} {
+		if c := lookupCharset(name); c != nil {
+			t.Errorf("%s is %s", name, c.name)
+		}
+	}
+}
+
+func TestISO2022OfOtherSets(t *testing.T) {
+	t.Parallel()
+	// Plane 1 of CNS 11643 is not read: the loss is flagged and what is around it stays.
+	if s, sure := decode("iso-2022-cn", []byte("a\x1b$)G\x0e\x47\x3f\x0fb")); sure || !strings.HasPrefix(s, "a") || !strings.HasSuffix(s, "b") {
+		t.Errorf("got %q, sure %v", s, sure)
+	}
+	for in, want := range map[string]string{"Hi Mom -+Jjo--!": "Hi Mom -☺-!", "A+ImIDkQ.": "A≢Α.", "1 +- 1": "1 + 1", "+ZeVnLIqe-": "日本語"} { // RFC 2152
+		if s, sure := decode("utf-7", []byte(in)); s != want || !sure {
+			t.Errorf("%s: got %q, sure %v", in, s, sure)
+		}
+	}
+}

@@ -55,6 +55,17 @@
 //     the original's, a text that begins with it and has at most a footer more. A forger who knows all that
 //     can add a footer's length of text unseen, to a message that is mirrored anyway.
 //
-// It does not decide what is mirrored, store anything, or load anything remote.
-// TNEF and uuencoded files stay what they are: an attachment, and text.
+// # The way of a mail
+//
+//   - lines.go cuts the stream, header.go and fields.go read header fields, address.go their mailboxes, words.go and
+//     params.go what is encoded in them;
+//   - body.go walks the parts, part.go says what each is, recognize.go what it makes of the message: a report, an
+//     invitation, signed, encrypted;
+//   - transfer.go undoes transfer encodings; uuencode.go, tnef.go and mapi.go take files out of text and out of
+//     winmail.dat; file.go hashes them;
+//   - charset.go decides in what charset octets are: as declared, UTF-8, GB18030, or what detect.go finds.
+//     aliases.go has the names, stateful.go those that shift.
+//
+// It does not decide what is mirrored, store anything, or load anything remote. It opens no
+// encryption and checks no signature, and of TNEF it reads neither compressed RTF nor OLE.
 package message
