@@ -76,7 +76,7 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 	m := mirror.New(mirror.Options{
 		Scope: inScope, Masking: masking,
 		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg), Directory: book,
-		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Workers: cfg.Mirror.Workers,
+		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, Workers: cfg.Mirror.Workers,
 		MaxAttempts: cfg.Mirror.MaxAttempts, Logger: g.log, Registerer: w.metrics,
 	})
 	learner := &signatures{
