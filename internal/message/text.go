@@ -43,21 +43,39 @@ func (p *parser) combine(mediaType string, kids []content) content {
 }
 
 // choose takes the plain text and the richest HTML of alternatives (RFC 2046, 5.1.4). A
-// plain text that is empty says nothing: some programs send it beside a full page.
+// plain text that is empty says nothing, nor does one that asks for a better program: some
+// send them beside a full page.
 func choose(kids []content) content {
 	var out content
 	for _, k := range kids {
 		if k.html != "" {
 			out.html = k.html
 		}
-		if k.plain && strings.TrimSpace(k.text) != "" && !out.plain {
+	}
+	for _, k := range kids {
+		if k.plain && strings.TrimSpace(k.text) != "" && !out.plain && (out.html == "" || !excuse(k.text)) {
 			out.text, out.own, out.plain = k.text, k.own, true
 		}
 	}
 	for i := len(kids) - 1; i >= 0 && !out.plain && out.text == ""; i-- {
-		out.text, out.own, out.sign = kids[i].text, kids[i].own, kids[i].sign
+		if !kids[i].plain || out.html == "" {
+			out.text, out.own, out.sign = kids[i].text, kids[i].own, kids[i].sign
+		}
 	}
 	return out
+}
+
+// maxExcuse in octets: longer texts say something.
+const maxExcuse = 300
+
+// excuse tells whether a plain text only says that there is HTML.
+func excuse(text string) bool {
+	if len(text) > maxExcuse {
+		return false
+	}
+	low := strings.ToLower(text)
+	return strings.Contains(low, "html") && slices.ContainsFunc([]string{"support", "view", "client", "browser", "enable", "支持", "查看", "客户端", "浏览器"},
+		func(w string) bool { return strings.Contains(low, w) })
 }
 
 // read renders the HTML where it is all that there is to read.
