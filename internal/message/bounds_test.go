@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -255,6 +256,47 @@ func TestHTMLLoadsNothing(t *testing.T) {
 	for _, want := range []string{"color: red", "x", "y", "z"} {
 		if !strings.Contains(m.HTML, want) {
 			t.Errorf("HTML %s lacks %q", m.HTML, want)
+		}
+	}
+}
+
+// What is in a winmail.dat or in a text streams as well: it is never held, and a reader may
+// stop early.
+func TestFilesWithinPartsStream(t *testing.T) {
+	const size = 30 << 20
+	row := "abcdefghijklmnopqrstuvwxyz0123456789 abcdefg\n"
+	attribute := func(id, n uint32) string {
+		b := binary.LittleEndian.AppendUint32([]byte{2}, id)
+		return string(binary.LittleEndian.AppendUint32(b, n))
+	}
+	const tnef = "\x78\x9f\x3e\x22\x01\x00"
+	uu := "M" + strings.Repeat("86)C", 15) + "\r\n"
+	for name, parts := range map[string][]io.Reader{
+		"winmail.dat": {
+			strings.NewReader("Content-Type: application/ms-tnef\r\nContent-Transfer-Encoding: binary\r\n\r\n" + tnef + attribute(0x00069002, 0) + "\x00\x00" + attribute(0x0006800f, size)),
+			io.LimitReader(&repeat{unit: row}, size), strings.NewReader("\x00\x00"),
+		},
+		"uuencode": {
+			strings.NewReader("\r\nbegin 644 a.bin\r\n"), io.LimitReader(&repeat{unit: uu}, size/int64(len(uu))*int64(len(uu))), strings.NewReader("`\r\nend\r\n"),
+		},
+	} {
+		raw := &closer{Reader: io.MultiReader(parts...)}
+		r := message.OpenAttachment(raw, 0, message.Options{})
+		if _, err := io.ReadFull(r, make([]byte, 100<<10)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		n, err := io.Copy(io.Discard, io.LimitReader(r, size/2))
+		runtime.ReadMemStats(&after)
+		if err != nil || n < size/3 {
+			t.Errorf("%s: read %d octets, %v", name, n, err)
+		}
+		if live := after.HeapAlloc; live > before.HeapAlloc+16<<20 {
+			t.Errorf("%s: the heap grew from %d to %d", name, before.HeapAlloc, live)
+		}
+		if err := r.Close(); err != nil || !raw.closed { // before the end
+			t.Errorf("%s: Close = %v", name, err)
 		}
 	}
 }

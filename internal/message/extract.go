@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -20,10 +21,14 @@ func OpenAttachment(raw io.ReadCloser, index int, o Options) io.ReadCloser {
 	go func() {
 		defer close(a.done)
 		p := newParser(raw, o.withDefaults())
-		p.want, p.wantOut = index, pw
+		out := bufio.NewWriterSize(pw, lineBuffer) // a line at a time would cost a change of goroutines each
+		p.want, p.wantOut = index, out
 		h := p.topHeader()
 		p.guarded(func() { p.body(h, part{}) })
 		p.in.release()
+		if err := out.Flush(); p.err == nil {
+			p.err = err
+		}
 		switch {
 		case p.err != nil:
 			pw.CloseWithError(fmt.Errorf("reading attachment %d: %w", index, p.err))
