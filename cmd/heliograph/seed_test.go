@@ -136,6 +136,12 @@ func seedLedger(t *testing.T, db *store.DB, at time.Time) {
 			[]any{boxInbox.ID().String(), micros(0), micros(180), boxSent.ID().String()},
 		},
 		{
+			`INSERT INTO reviews (subject, domain, name, first_seen, last_seen, state, decision, link, target, decided_at, suggestions) VALUES
+			('li@new.example', 'new.example', 'Li Lei', $1, $2, 'open', '', '', '', 0, '[{"target":"crm","kind":"contact","id":"7","name":"李雷","address":"lei@old.example","percent":80}]'),
+			('kim@done.example', 'done.example', '', $1, $1, 'decided', 'ignore', '', '', $2, '[]')`, []any{micros(0), micros(60)},
+		},
+		{`INSERT INTO review_messages (subject, message_key, target, state, decision, at) VALUES ('li@new.example', 'aaaa1111', 'crm', 'waiting', '', $1)`, []any{micros(0)}},
+		{
 			`INSERT INTO mailbox_uids (mailbox, low, high, state, reason) VALUES ($1, 15, 17, 'captured', ''), ($1, 18, 18, 'excluded', 'draft'),
 			($1, 20, 29, 'gone', ''), ($1, 30, 30, 'failed', 'the server has no such message'), ($2, 3, 3, 'captured', '')`,
 			[]any{boxInbox.ID().String(), boxSent.ID().String()},
