@@ -104,14 +104,20 @@ func (w *office) withdraw(x mirror.Withdrawal) []mirror.Withdrawn {
 	return out
 }
 
+// jobs returns the jobs of a kind.
+func (w *office) jobs(kind string) []queue.Job {
+	w.t.Helper()
+	jobs, err := w.queue.List(w.t.Context(), queue.Filter{Kind: kind, Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return jobs
+}
+
 // quiet tells whether nothing is due or under way at the CRM.
 func quiet(w *office) bool {
 	for _, kind := range []string{mirror.Kind("crm"), mirror.UpdateKind("crm"), mirror.WithdrawKind("crm")} {
-		jobs, err := w.queue.List(w.t.Context(), queue.Filter{Kind: kind})
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		if slices.ContainsFunc(jobs, func(j queue.Job) bool {
+		if slices.ContainsFunc(w.jobs(kind), func(j queue.Job) bool {
 			return j.State == queue.StateRunning || j.State.Live() && !j.RunAt.After(w.clock.now())
 		}) {
 			return false

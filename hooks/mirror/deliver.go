@@ -234,6 +234,11 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 			}
 			return m.o.Queue.Finish(ctx, tx, queue.Result{Job: job, Action: queue.Cancel, Reason: "withdrawn"})
 		}
+		// What an earlier attempt wrote, and a later one found, need not say what was seen between them.
+		stale := r.state == deliveryMirrored && d.wanted > 0 && (job.Fence > 1 || r.receipt.Duplicate || r.outcome == string(crmclient.ClassDuplicate))
+		if stale {
+			r.digest = ""
+		}
 		err = tx.QueryRowContext(ctx, `
 			UPDATE deliveries SET state = $3, reason = $4, updated_at = $7, told = $8, digest = $9, held = $10,
 				remote_id = CASE WHEN $5 = '' THEN remote_id ELSE $5 END, url = CASE WHEN $6 = '' THEN url ELSE $6 END
@@ -247,7 +252,7 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 				return err
 			}
 		}
-		if r.state == deliveryMirrored && d.wanted > r.wanted {
+		if r.state == deliveryMirrored && (stale || d.wanted > r.wanted) {
 			if err := m.addUpdate(ctx, tx, t, key); err != nil {
 				return fmt.Errorf("update: %w", err)
 			}

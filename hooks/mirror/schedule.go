@@ -38,13 +38,13 @@ func next(d config.Delivery, t time.Time) time.Time {
 // moment returns when a day's clocks show a time for the first time.
 func moment(day time.Time, hour, minute int) time.Time {
 	at := time.Date(day.Year(), day.Month(), day.Day(), hour, minute, 0, 0, day.Location())
-	wanted := hour*60 + minute
 	start, end := at.ZoneBounds()
-	if got := at.Hour()*60 + at.Minute(); got != wanted || at.Day() != day.Day() {
-		// The time is in a gap, and at is off by its length, to one side or the other.
-		if at.Day() < day.Day() || at.Day() == day.Day() && got < wanted {
-			return end
-		}
+	wanted := time.Date(day.Year(), day.Month(), day.Day(), hour, minute, 0, 0, time.UTC)
+	shown := time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), 0, 0, time.UTC)
+	switch { // in a gap, at is off by its length, to one side or the other
+	case shown.Before(wanted):
+		return end
+	case shown.After(wanted):
 		return start
 	}
 	if start.IsZero() {
