@@ -174,7 +174,7 @@ func TestPathologicalPages(t *testing.T) {
 					}
 				}))
 			}
-			const n = 10_000
+			const n = 3_000
 			cost(n) // what is made once
 			if small, large := cost(n), cost(4*n); large > 8*small+1<<20 {
 				t.Errorf("%.0f bytes allocated, and %.0f for four times the page", small, large)

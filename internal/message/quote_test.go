@@ -149,7 +149,7 @@ func TestPathologicalTexts(t *testing.T) {
 				message.Language(text)
 			}))
 		}
-		const n = 20_000
+		const n = 5_000
 		cost(n)
 		if small, large := cost(n), cost(4*n); large > 8*small+1<<20 {
 			t.Errorf("%q: %.0f bytes allocated, and %.0f for four times the text", unit, small, large)
