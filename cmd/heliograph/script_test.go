@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	cmp stdout|FILE FILE   must be equal
 //	store, seed, key       makes a database; one with mail and jobs in it, held open as by a
 //	                       running gateway; a key file
+//	contacts               adds contacts of a CRM that were followed
 //	serve                  runs a gateway in front of a Dovecot with mail for li@example.com
 //
 // Arguments with spaces stand in single quotes. The programs run in
@@ -156,6 +157,9 @@ func (s *script) command(want bool, name string, args []string) error {
 		return s.serveMailbox()
 	case "seed":
 		seed(s.t, newStore(s.t, s.file("data")))
+		return nil
+	case "contacts":
+		seedContacts(s.t, newStore(s.t, s.file("data")))
 		return nil
 	}
 	return errors.New("unknown command")
