@@ -19,16 +19,22 @@
 //     however often it was captured: the second entry is dropped, and the ledger says so.
 //   - witness.go: a message whose verdict was lost is confirmed by a copy in a mailbox.
 //   - thread.go: References, In-Reply-To and Thread-Index, then a reply's subject with the same people.
+//   - request.go: asks each target that wants the message for a delivery; correspondents are noted, so that
+//     an address can be taken back.
+//   - schedule.go: when a target may have it. The job's run_at carries that.
 //   - deliver.go: Run works the jobs "deliver:<target>", one worker pool per target, so
 //     that a stuck target holds up no other; those of one thread run in order.
 //   - activity.go: the activity is built again from the journal's bytes, so that no
 //     text is stored twice and attachments are read only by who wants them.
+//   - policy.go: which mail a target wants, and what it gets of it: fields, text, attachments, the CRM's own limits.
+//   - update.go: "update:<target>" tells a target what later sightings and joined threads add: owners, blind
+//     recipients, a verdict, the thread. They are gathered for a few seconds, and what adds nothing asks nothing.
+//   - withdraw.go: "withdraw:<target>" takes mail back, after what is under way has ended. What was taken back
+//     stays away when it is seen again.
+//   - alarm.go: which targets somebody should look at.
 //
-// A later sighting of a message adds its account to what a pending delivery will say; once
-// the message is delivered, it is written down here and in the ledger and the target is not
-// called again: an update would need a method that targets do not have, and doubling is the
-// worse mistake. In the same way a thread that turns out to be part of another keeps its name in
-// activities that were sent. A message of which one sighting is in scope is in scope.
+// A target that cannot be told of changes (crmclient.ActivityUpdater) keeps what it has, and the ledger says so:
+// doubling is the worse mistake. A message of which one sighting is in scope is in scope.
 //
 // Nothing is given up because credentials or settings are wrong: such a target is paused,
 // tried again after growing waits of up to an hour, and its ledger rows stay pending and say why.
