@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -65,7 +66,8 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 		targets = append(targets, mirror.Target{Name: t.Name, Client: c, Deliver: t.Deliver, Alarm: t.Alarm})
 	}
 	book := g.newContacts(cfg, w)
-	inScope, err := scope.New(scope.Options{Privacy: cfg.Privacy, Internal: cfg.Mirror.Internal, Choices: scope.NewChoices(g.store, nil)})
+	choices := scope.NewChoices(g.store, nil)
+	inScope, err := scope.New(scope.Options{Privacy: cfg.Privacy, Internal: cfg.Mirror.Internal, Choices: choices})
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +78,7 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 	m := mirror.New(mirror.Options{
 		Scope: inScope, Masking: masking,
 		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg), Directory: book,
-		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, Workers: cfg.Mirror.Workers,
+		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, OptedOut: optedOut(choices), Workers: cfg.Mirror.Workers,
 		MaxAttempts: cfg.Mirror.MaxAttempts, Logger: g.log, Registerer: w.metrics,
 	})
 	learner := &signatures{
@@ -121,6 +123,16 @@ func (w *workers) stop() {
 		}
 	}
 	w.metrics.drop()
+}
+
+// optedOut tells which employees want no mail mirrored. While that cannot be read, nobody is named as an owner.
+func optedOut(choices *scope.Choices) func(account string) bool {
+	return func(account string) bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		list, err := choices.List(ctx, account)
+		return err != nil || slices.ContainsFunc(list, func(c scope.Choice) bool { return c.Kind == scope.ChoiceOptOut })
+	}
 }
 
 // internalTo tells the company's own addresses.
