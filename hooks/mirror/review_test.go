@@ -310,8 +310,13 @@ func TestDecisionsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	db := storetest.SQLite(t)
 	for _, d := range []mirror.Decision{
-		{}, {Subject: "li", As: mirror.DecideSkip}, {Subject: "@new.test", As: mirror.DecideContact}, {Subject: "li@new.test", As: "perhaps"},
-		{Subject: "li@new.test", As: mirror.DecideLink}, {Subject: "li@new.test", As: mirror.DecideSkip, Link: "7"}, {Subject: "li@", As: mirror.DecideIgnore},
+		{},
+		{Subject: "li", As: mirror.DecideSkip},
+		{Subject: "@new.test", As: mirror.DecideContact},
+		{Subject: "li@new.test", As: "perhaps"},
+		{Subject: "li@new.test", As: mirror.DecideLink},
+		{Subject: "li@new.test", As: mirror.DecideSkip, Link: "7"},
+		{Subject: "li@", As: mirror.DecideIgnore},
 	} {
 		if _, err := mirror.Decide(t.Context(), db, mirror.Decision{Subject: "good@new.test", As: mirror.DecideIgnore}, d); err == nil {
 			t.Errorf("%+v was taken", d)
@@ -352,7 +357,9 @@ func reviewInAnyOrder(t *testing.T, db *store.DB, r *rand.Rand) {
 		id := fmt.Sprintf("m%d-%s", i, run)
 		to1, to2 := people[r.IntN(len(people))], people[r.IntN(len(people))]
 		mails[id+"@example.com"] = []string{to1, to2}
-		steps = append(steps, func() { w.submit(mail{account: "wang@example.com", recipients: to(to1, to2), raw: note(id, id, to1, to2)}) })
+		steps = append(steps, func() {
+			w.submit(mail{account: "wang@example.com", recipients: to(to1, to2), raw: note(id, id, to1, to2)})
+		})
 	}
 	for _, who := range people {
 		steps = append(steps, func() { w.decide(fate[who], who) })
