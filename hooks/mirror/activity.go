@@ -43,6 +43,9 @@ func (e *heldError) Error() string { return e.reason }
 // build makes what a target may know of a message now. All rules are looked at again: hours may have passed since the
 // message was captured.
 func (m *Mirror) build(ctx context.Context, t *target, key string) (built, error) {
+	if err := m.stillInScope(ctx, key); err != nil {
+		return built{}, err
+	}
 	a, p, msg, err := m.activity(ctx, t, key)
 	if err != nil {
 		return built{}, err
@@ -50,6 +53,7 @@ func (m *Mirror) build(ctx context.Context, t *target, key string) (built, error
 	if why := t.unwantedMail(a.Direction, msg); why != "" {
 		return built{}, &excludedError{why}
 	}
+	m.mask(t, a) // before anything is cut, lest half a number is left that nobody knows for one
 	t.shape(a)
 	return built{a, p, msg}, nil
 }
@@ -61,6 +65,9 @@ func (m *Mirror) deliver(ctx context.Context, t *target, key string) (receipt cr
 		return crmclient.Receipt{}, "", nil, err
 	}
 	if unknown, err = m.match(ctx, t, b.activity, b.people, b.msg, false); err != nil {
+		return crmclient.Receipt{}, "", nil, err
+	}
+	if err := m.confirmScope(ctx, b.activity); err != nil {
 		return crmclient.Receipt{}, "", nil, err
 	}
 	receipt, err = t.Client.LogEmail(ctx, b.activity)
@@ -122,7 +129,12 @@ func (m *Mirror) activity(ctx context.Context, t *target, key string) (*crmclien
 		return nil, nil, nil, errGone
 	}
 	p.external = nil
-	p.classify(m.ours(a.Accounts...), byEmployee(first, p.from))
+	// Who keeps his copies back is an employee all the same, and must become no contact.
+	owners, err := column(ctx, m.o.Store.Reader(), `SELECT DISTINCT account FROM sightings WHERE message_key = $1`, []any{key})
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("reading sightings of %s: %w", key, err)
+	}
+	p.classify(m.ours(owners...), byEmployee(first, p.from))
 	m.fill(a, &p, msg, first)
 	return a, &p, msg, nil
 }

@@ -25,7 +25,9 @@ func TestRecordsTellWhereAMessageIs(t *testing.T) {
 		inside := strings.ReplaceAll(offer(2), "li@customer.test", "zhao@example.com")
 		other := w.submit(mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: inside})
 		w.awaitStates("crm", "mirrored", "mirrored")
-		w.eventually("internal mail is excluded", func() bool { return slices.Contains(w.states(""), "excluded: internal only") })
+		w.eventually("internal mail is excluded", func() bool {
+			return slices.Contains(w.states(""), "excluded: rule internal: everybody who took part is an employee")
+		})
 		got, err := mirror.Records(t.Context(), db.Reader(), first)
 		if err != nil || len(got) != 1 || got[0].Target != "crm" || got[0].RemoteID == "" {
 			t.Fatalf("got %+v, %v, want one record with an id", got, err)

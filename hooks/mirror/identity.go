@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/hooks/mirror/scope"
 	"heliograph/internal/journal"
 	"heliograph/internal/message"
 	"heliograph/internal/store"
@@ -23,8 +24,11 @@ type sighting struct {
 	at          time.Time // when it was captured
 	date        time.Time // when the message came to be there, which may be long before
 	unconfirmed bool
-	excluded    string
-	form        string // key of what was seen
+	excluded    string     // why it is not in scope
+	rule        scope.Kind // of the rule that excluded it
+	veto        bool       // it shows that no copy may leave
+	decided     string     // generation of what decided
+	form        string     // key of what was seen
 	// The place in a mailbox, of the kinds that have one.
 	mailbox     string
 	uidValidity uint32
@@ -52,6 +56,7 @@ func sightingOf(e journal.Entry) sighting {
 
 // recorded is what record found and did.
 type recorded struct {
+	excluded    scope.Kind // what keeps the sighting here, if anything does
 	newMessage  bool
 	newSighting bool
 	duplicate   bool     // the place was seen before
@@ -96,6 +101,10 @@ func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *
 			return out, fmt.Errorf("verdict: %w", err)
 		}
 	}
+	if err := m.vetoed(ctx, tx, &s, msg.Key, out.newMessage); err != nil {
+		return out, fmt.Errorf("scope: %w", err)
+	}
+	out.excluded = s.rule
 	if out.newSighting, err = writeSighting(ctx, tx, s, msg.Key); err != nil {
 		return out, fmt.Errorf("sighting: %w", err)
 	}
@@ -157,10 +166,10 @@ func seenBefore(ctx context.Context, tx store.Querier, s sighting) (entry string
 // writeSighting is repeated when the journal learns the verdict of an entry that was unconfirmed.
 func writeSighting(ctx context.Context, tx store.Querier, s sighting, key string) (isNew bool, err error) {
 	r, err := tx.ExecContext(ctx, `
-		INSERT INTO sightings (entry, message_key, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid, place, form)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+		INSERT INTO sightings (entry, message_key, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid, place, form, decided)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
 		s.entry.String(), key, string(s.kind), s.account, store.Micros(s.at), number(s.unconfirmed), s.excluded,
-		s.mailbox, int64(s.uidValidity), int64(s.uid), s.place, s.form)
+		s.mailbox, int64(s.uidValidity), int64(s.uid), s.place, s.form, s.decided)
 	if err != nil {
 		return false, err
 	}
@@ -168,8 +177,8 @@ func writeSighting(ctx context.Context, tx store.Querier, s sighting, key string
 	if err != nil || n == 1 {
 		return n == 1, err
 	}
-	r, err = tx.ExecContext(ctx, `UPDATE sightings SET unconfirmed = $2, excluded = $3, message_key = $4, form = $5 WHERE entry = $1`,
-		s.entry.String(), number(s.unconfirmed), s.excluded, key, s.form)
+	r, err = tx.ExecContext(ctx, `UPDATE sightings SET unconfirmed = $2, excluded = CASE WHEN excluded = '' THEN $3 ELSE excluded END, message_key = $4, form = $5,
+		decided = $6 WHERE entry = $1`, s.entry.String(), number(s.unconfirmed), s.excluded, key, s.form, s.decided)
 	if err != nil {
 		return false, err
 	}

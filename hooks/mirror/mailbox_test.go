@@ -232,7 +232,9 @@ func TestDirectionOfWhatIsInAMailbox(t *testing.T) {
 			tt.copy.uid = 1
 			w.seen(tt.copy)
 			if tt.excluded {
-				w.eventually("excluded", func() bool { return slices.Contains(w.states(""), "excluded: internal only") })
+				w.eventually("excluded", func() bool {
+					return slices.Contains(w.states(""), "excluded: rule internal: everybody who took part is an employee")
+				})
 				w.awaitStates("crm")
 				return
 			}

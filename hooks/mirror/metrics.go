@@ -11,6 +11,7 @@ type metrics struct {
 	sightings  prometheus.Counter
 	duplicates prometheus.Counter
 	excluded   *prometheus.CounterVec
+	masked     *prometheus.CounterVec
 	joined     prometheus.Counter
 	unclaimed  prometheus.Counter
 	kin        *prometheus.CounterVec
@@ -37,8 +38,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "heliograph_mirror_duplicates_total", Help: "Entries dropped because the same place in a mailbox was captured before.",
 		}),
 		excluded: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "heliograph_mirror_excluded_total", Help: "Sightings that were kept from all targets, by reason.",
+			Name: "heliograph_mirror_excluded_total", Help: "Sightings that were kept from all targets, by reason: sensitivity, subject-mark, rule, internal, opt-out, pause, own-list, veto.",
 		}, []string{"reason"}),
+		masked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heliograph_mirror_masked_total", Help: "Numbers and words hidden in what was about to go to a target, by kind; retries count again.",
+		}, []string{"target", "kind"}),
 		joined: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heliograph_mirror_threads_joined_total", Help: "Threads that turned out to be part of another.",
 		}),
@@ -82,8 +86,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	})
 	if r != nil {
 		r.MustRegister(m.reviews, m.waiting)
-		r.MustRegister(m.messages, m.sightings, m.duplicates, m.excluded, m.joined, m.unclaimed, m.kin, m.deliveries, m.lag, m.seconds, m.contacts, m.paused)
-		r.MustRegister(m.changes, m.alarm)
+		r.MustRegister(m.messages, m.sightings, m.duplicates, m.excluded, m.masked, m.joined, m.unclaimed, m.kin, m.deliveries, m.lag, m.seconds, m.contacts, m.paused, m.changes, m.alarm)
 	}
 	return m
 }
@@ -94,8 +97,8 @@ func (m *metrics) recorded(r recorded, s sighting) {
 	}
 	if r.newSighting {
 		m.sightings.Inc()
-		if s.excluded != "" {
-			m.excluded.WithLabelValues(s.excluded).Inc()
+		if r.excluded != "" {
+			m.excluded.WithLabelValues(string(r.excluded)).Inc()
 		}
 	}
 	if r.duplicate {

@@ -79,6 +79,7 @@ import (
 	"heliograph/config"
 	"heliograph/crmclient"
 	"heliograph/hooks"
+	"heliograph/hooks/mirror/scope"
 	"heliograph/internal/journal"
 	"heliograph/internal/limit"
 	"heliograph/internal/message"
@@ -102,7 +103,9 @@ type Options struct {
 	Targets []Target
 	// Internal tells whether an address (lower case) is an employee's. Nil means nobody is.
 	Internal     func(address string) bool
-	InternalMail config.InternalMode  // empty means exclude
+	InternalMail config.InternalMode  // empty means exclude; without use where there is a Scope
+	Scope        Scoper               // nil means that only internal mail may be excluded
+	Masking      *scope.Masking       // nil masks nothing
 	Unmatched    config.UnmatchedMode // empty means UnmatchedSkip
 	Workers      int                  // deliveries at once per target; zero means 2
 	MaxAttempts  int                  // before a delivery is a dead letter; zero means queue.DefaultMaxAttempts
@@ -148,6 +151,9 @@ func New(o Options) *Mirror {
 	}
 	if o.InternalMail == "" {
 		o.InternalMail = config.InternalExclude
+	}
+	if o.Scope == nil {
+		o.Scope = scope.InternalOnly(o.InternalMail)
 	}
 	if o.Workers <= 0 {
 		o.Workers = defaultWorkers
@@ -199,7 +205,9 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 	}
 	people := m.people(e.Entry, msg)
 	s := sightingOf(e.Entry)
-	s.excluded = m.excluded(people)
+	if err := m.decide(ctx, &s, e.Entry, msg, people); err != nil {
+		return hooks.Retry(err, 0)
+	}
 	release := m.claim(ctx, s, msg.Key)
 	found, err := m.write(ctx, s, msg, people)
 	release()

@@ -150,7 +150,7 @@ func TestDirectionsAndScope(t *testing.T) {
 	}{
 		{"inbound by relay", "", mail{kind: journal.KindRelay, reverse: "li@customer.test", recipients: to("wang@example.com"), raw: inbound}, []string{"mirrored"}, nil, crmclient.Inbound},
 		{"a login makes it ours", "", mail{account: "wang", reverse: "wang@private.test", recipients: to("li@customer.test"), raw: strings.ReplaceAll(offer(1), "wang@example.com", "wang@private.test")}, []string{"mirrored"}, nil, crmclient.Outbound},
-		{"internal stays", "", mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: inside}, []string{}, []string{"excluded: internal only"}, ""},
+		{"internal stays", "", mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: inside}, []string{}, []string{"excluded: rule internal: everybody who took part is an employee"}, ""},
 		{"internal by wish", config.InternalMirror, mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: inside}, []string{"mirrored"}, nil, crmclient.Internal},
 		{"a blind customer makes it external", "", mail{account: "wang@example.com", recipients: to("zhao@example.com", "li@customer.test"), raw: inside}, []string{"mirrored"}, nil, crmclient.Outbound},
 	} {
@@ -180,7 +180,9 @@ func TestExcludedCopyDoesNotHideAnother(t *testing.T) {
 	w.start()
 	raw := "Message-ID: <b@example.com>\nDate: Mon, 4 Mar 2024 09:15:00 +0800\nFrom: wang@example.com\nTo: zhao@example.com\nSubject: a\n\nx\n"
 	w.submit(mail{account: "wang@example.com", recipients: to("zhao@example.com"), raw: raw})
-	w.eventually("excluded", func() bool { return slices.Contains(w.states(""), "excluded: internal only") })
+	w.eventually("excluded", func() bool {
+		return slices.Contains(w.states(""), "excluded: rule internal: everybody who took part is an employee")
+	})
 	w.submit(mail{account: "wang@example.com", recipients: to("li@customer.test"), raw: raw}) // the blind copy, in a transaction of its own
 	w.awaitStates("crm", "mirrored")
 }

@@ -180,6 +180,9 @@ func (m *Mirror) update(ctx context.Context, t *target, key string, d delivery) 
 	if !ok {
 		return d.digest, nil
 	}
+	if err := m.confirmScope(ctx, b.activity); err != nil {
+		return "", err
+	}
 	if _, err := updater.UpdateEmail(ctx, d.remoteID, b.activity); err != nil {
 		return "", fmt.Errorf("updating the activity: %w", err)
 	}

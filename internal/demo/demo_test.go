@@ -22,7 +22,7 @@ func TestDemoShowsWhatHappened(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, want := range []string{
-		"报价单：数控机床 XK-714 两台", "Re: 报价单", "Spring fair: your invitation", "excluded 未写入: internal only",
+		"报价单：数控机床 XK-714 两台", "Re: 报价单", "Spring fair: your invitation", "excluded 未写入: rule internal: everybody",
 		"huaxia-machinery.example", "报价单-XK-714.csv (42 bytes)", "STARTTLS", "password 密码: demo",
 		"投诉 — 主轴噪音", "Re: Spring fair: your invitation  [stand-plan.csv (108000 bytes)]",
 	} {

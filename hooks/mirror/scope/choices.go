@@ -279,7 +279,9 @@ func (c *Choices) change(ctx context.Context, account string, list []Choice, eac
 // check returns the choice in the form that it is stored in.
 func (c Choice) check() (Choice, error) {
 	c.Value = strings.TrimSpace(c.Value)
-	wrong := func(why string) (Choice, error) { return c, fmt.Errorf("%w: %s %q %s", ErrInvalid, c.Kind, c.Value, why) }
+	wrong := func(why string) (Choice, error) {
+		return c, fmt.Errorf("%w: %s %q %s", ErrInvalid, c.Kind, c.Value, why)
+	}
 	switch c.Kind {
 	case ChoiceOptOut, ChoicePause:
 		c.Value = ""
@@ -317,4 +319,3 @@ func ParseChoice(text string) (Choice, error) {
 	}
 	return Choice{Kind: kinds[kind], Value: value}, nil
 }
-
