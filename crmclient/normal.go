@@ -93,11 +93,11 @@ const maxRounds = 8
 func parts(address string) (local, domain string, ok bool) {
 	for range maxRounds {
 		local, domain, ok = partsOnce(address)
-		if again := local + "@" + domain; !ok || again == address {
+		again := local + "@" + domain
+		if !ok || again == address {
 			return local, domain, ok
-		} else {
-			address = again
 		}
+		address = again
 	}
 	return "", "", false
 }
