@@ -129,7 +129,7 @@ func TestNoValueIsLost(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		checks := 0
 		rapid.Check(t, func(t *rapid.T) {
-			if checks++; db.Dialect() == store.Postgres && checks > slowChecks {
+			if checks++; checks > enough(db) {
 				return
 			}
 			loseNothing(t, db)
@@ -240,7 +240,7 @@ func TestMergeAndUndoIsIdentity(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		checks := 0
 		rapid.Check(t, func(t *rapid.T) {
-			if checks++; db.Dialect() == store.Postgres && checks > slowChecks {
+			if checks++; checks > enough(db) {
 				return
 			}
 			target := fmt.Sprintf("t%d", targets.Add(1))
