@@ -106,7 +106,7 @@ func (m *Mirror) activity(ctx context.Context, t *target, key string) (*crmclien
 		if s.account != "" && !slices.Contains(a.Accounts, s.account) {
 			a.Accounts = append(a.Accounts, s.account)
 		}
-		e, err := m.o.Journal.Entry(ctx, s.entry)
+		e, err := m.entry(ctx, s.entry)
 		switch {
 		case errors.Is(err, journal.ErrNotFound):
 			continue

@@ -333,7 +333,7 @@ func (f *family) complete(ctx context.Context, tx store.Querier, rows []string) 
 func lockOf(s string) int64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("kin " + s))
-	return int64(h.Sum64()) //nolint:gosec // any number will do
+	return int64(h.Sum64())
 }
 
 // members returns all forms of a message, its own first.

@@ -337,8 +337,10 @@ func TestBothIdsThread(t *testing.T) {
 		w := open(t, db, oneTarget(c))
 		w.startHooks()
 		reply := func(id, to string) mail {
-			return mail{kind: journal.KindRelay, reverse: "li@customer.test", recipients: []journal.Recipient{{Address: "wang@example.com", Code: 250}},
-				raw: words{"<" + id + "@customer.test>", clockTime(time.Hour), "li@customer.test", "wang@example.com", "Offer 17 " + id, "In-Reply-To: " + to + "\n", "ok\n"}.String()}
+			return mail{
+				kind: journal.KindRelay, reverse: "li@customer.test", recipients: []journal.Recipient{{Address: "wang@example.com", Code: 250}},
+				raw: words{"<" + id + "@customer.test>", clockTime(time.Hour), "li@customer.test", "wang@example.com", "Offer 17 " + id, "In-Reply-To: " + to + "\n", "ok\n"}.String(),
+			}
 		}
 		for i, s := range []sight{
 			{wire: new(reply("r1", "<a1@example.com>"))}, {wire: new(reply("r2", "<x@provider.test>"))},

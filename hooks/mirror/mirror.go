@@ -215,7 +215,7 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 		return hooks.Retry(fmt.Errorf("recording entry %s: %w", s.entry, err), 0)
 	}
 	m.metrics.recorded(found, s)
-	m.parsed.put(e.Entry.ID, msg, len(found.added))
+	m.parsed.put(e.Entry, msg, len(found.added))
 	for _, t := range found.added {
 		m.o.Queue.Wake(Kind(t))
 	}

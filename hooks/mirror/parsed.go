@@ -29,7 +29,7 @@ type parsed struct {
 }
 
 type keptMessage struct {
-	id   journal.ID
+	e    journal.Entry
 	msg  *message.Message
 	size int
 	at   time.Time
@@ -53,31 +53,50 @@ func (p *parsed) get(id journal.ID) *message.Message {
 	return k.msg
 }
 
+// entry returns an entry as it was when its message was parsed.
+func (p *parsed) entry(id journal.ID) (journal.Entry, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.byID[id]
+	if e == nil {
+		return journal.Entry{}, false
+	}
+	return e.Value.(*keptMessage).e, true //nolint:forcetypeassert // as in get
+}
+
 // drop forgets a message. The caller holds mu.
 func (p *parsed) drop(e *list.Element) {
 	k := p.order.Remove(e).(*keptMessage) //nolint:forcetypeassert // as in get
-	delete(p.byID, k.id)
+	delete(p.byID, k.e.ID)
 	p.size -= k.size
 }
 
 // put keeps the message of an entry for so many that will ask for it.
-func (p *parsed) put(id journal.ID, msg *message.Message, uses int) {
+func (p *parsed) put(e journal.Entry, msg *message.Message, uses int) {
 	const overhead = 2 << 10 // addresses, references, attachments
-	k := &keptMessage{id: id, size: overhead + len(msg.Text) + len(msg.Unquoted) + len(msg.HTML), at: time.Now(), uses: uses}
+	k := &keptMessage{e: e, size: overhead + len(msg.Text) + len(msg.Unquoted) + len(msg.HTML), at: time.Now(), uses: uses}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.byID[id] != nil || uses <= 0 {
+	if p.byID[e.ID] != nil || uses <= 0 {
 		return
 	}
-	for e := p.order.Front(); e != nil && k.at.Sub(e.Value.(*keptMessage).at) > parsedFor; e = p.order.Front() { //nolint:forcetypeassert // as in get
-		p.drop(e)
+	for old := p.order.Front(); old != nil && k.at.Sub(old.Value.(*keptMessage).at) > parsedFor; old = p.order.Front() { //nolint:forcetypeassert // as in get
+		p.drop(old)
 	}
 	if p.size+k.size > maxParsed {
 		return
 	}
 	k.msg = msg.WithoutWords()
-	p.byID[id] = p.order.PushBack(k)
+	p.byID[e.ID] = p.order.PushBack(k)
 	p.size += k.size
+}
+
+// entry returns an entry of a sighting. What may change of it meanwhile, its verdict, the sighting knows.
+func (m *Mirror) entry(ctx context.Context, id journal.ID) (journal.Entry, error) {
+	if e, ok := m.parsed.entry(id); ok {
+		return e, nil
+	}
+	return m.o.Journal.Entry(ctx, id)
 }
 
 // parsedAgain reads the message of an event, from memory where it was parsed a moment ago.

@@ -6,7 +6,7 @@ import (
 )
 
 // maxLanguageText is how much of a text is looked at, in octets: more does not change the guess.
-const maxLanguageText = 4 << 10
+const maxLanguageText = 1 << 10
 
 // scripts are the letters of a text by script.
 type scripts struct {
