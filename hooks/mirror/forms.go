@@ -176,6 +176,10 @@ func (m *Mirror) leave(ctx context.Context, tx store.Querier, row, key, to, quer
 	if err != nil {
 		return err
 	}
+	// Who was told of them as copies of that message is told that they are none.
+	if err := m.changed(ctx, tx, row); err != nil {
+		return err
+	}
 	jobs := make([]queue.New, len(entries))
 	for i, entry := range entries {
 		// The key is one that no job has: one that is about to end must not pass for this one.
