@@ -27,6 +27,7 @@ type cli struct {
 	Ledger    ledgerCmd        `cmd:"" help:"Tell what became of a message, and why. 邮件去向"`
 	Withdraw  withdrawCmd      `cmd:"" help:"Take mail back from CRMs, and keep it away. 撤回已写入 CRM 的邮件"`
 	Review    reviewCmd        `cmd:"" help:"Decide on people whom the CRM does not know. 陌生往来人审核"`
+	Scope     scopeCmd         `cmd:"" help:"Show and change what may leave: rules of privacy, employees' choices. 隐私范围"`
 	Queue     queueCmd         `cmd:"" help:"Look after jobs that wait or failed. 任务队列"`
 	Backfill  backfillCmd      `cmd:"" help:"Fetch mail that was there before the gateway, or passed it by. 补录历史邮件"`
 	Reconcile reconcileCmd     `cmd:"" help:"Compare mailboxes with the ledger, and close gaps. 核对邮箱与账本"`
