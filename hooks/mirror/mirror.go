@@ -8,7 +8,9 @@
 //     name; a message in a mailbox has no envelope, and its Bcc field stands in. An employee's mail to
 //     anyone outside is outbound, among employees internal, all else inbound. An employee is who has an internal
 //     address, who submitted the message, and whose mailbox it was seen in.
-//   - scope.go: what must not leave. The ledger names the reason.
+//   - scope.go: what must not leave, by the rules of package scope: when a sighting is recorded, and again before each
+//     delivery and right before the call that tells the target. The ledger names the rule. An exclusion that is about the message and not
+//     about one copy is a veto for all of them. preview.go tells beforehand. What leaves is masked here as well.
 //   - kin.go, forms.go: a copy whose key is another one, because its id or date was replaced or a list added to it,
 //     may be recognised all the same; "Kinship" below says when.
 //   - claims.go: nodes that share a Redis do not record one message at the same time.
