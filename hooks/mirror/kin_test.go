@@ -343,7 +343,8 @@ func TestBothIdsThread(t *testing.T) {
 			}
 		}
 		for i, s := range []sight{
-			{wire: new(reply("r1", "<a1@example.com>"))}, {wire: new(reply("r2", "<x@provider.test>"))},
+			{wire: new(reply("r1", "<a1@example.com>"))},
+			{wire: new(reply("r2", "<x@provider.test>"))},
 			kept("a", "zhao@example.com", "INBOX", 1, time.Minute, base().with(list)),
 			kept("a", "wang@example.com", "Sent", 1, time.Second, base().with(replaced("x"))),
 			sent("a", 0, base()),

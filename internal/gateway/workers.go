@@ -79,12 +79,14 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 		Scope: inScope, Masking: masking,
 		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg), Directory: book,
 		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, OptedOut: optedOut(choices), Workers: cfg.Mirror.Workers,
-		MaxAttempts: cfg.Mirror.MaxAttempts, Logger: g.log, Registerer: w.metrics,
+		MaxAttempts: cfg.Mirror.MaxAttempts, Claims: g.limits, Logger: g.log, Registerer: w.metrics,
 	})
 	learner := &signatures{
 		on: cfg.Contacts.LearnFromSignatures, book: book, store: g.store, targets: cfg.Targets, internal: internalTo(cfg), now: time.Now,
 	}
-	runner := hooks.NewRunner(g.journal, g.queue, []hooks.Hook{m, learner}, hooks.Options{Store: g.store, Logger: g.log, Registerer: w.metrics})
+	runner := hooks.NewRunner(g.journal, g.queue, []hooks.Hook{m, learner}, hooks.Options{
+		Store: g.store, Workers: cfg.Mirror.Workers, Logger: g.log, Registerer: w.metrics,
+	})
 	out, err := automail.New(automail.Options{
 		Store: g.store, Queue: g.queue, Journal: g.journal, Router: g.router.get, Identity: identities(cfg),
 		Config: cfg.Outbox, Logger: g.log, Registerer: w.metrics,
