@@ -142,7 +142,7 @@ func (o *office) settle() {
 		o.t.Fatal(err)
 	}
 	defer db.Close()
-	mailtest.Eventually(o.t, 8*time.Minute, func() error {
+	mailtest.Eventually(o.t, 12*time.Minute, func() error {
 		for _, m := range o.readers {
 			if len(m.file) > 0 {
 				return fmt.Errorf("%s has %d letters to file", m.user, len(m.file))
@@ -273,9 +273,16 @@ log: {level: error}
 	if err := os.WriteFile(g.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g.run("scope", "opt-out", employee(optedOut), "--config", g.config)
 	g.start()
 	t.Cleanup(g.stop)
+	mailtest.Eventually(t, time.Minute, func() error {
+		c, err := dial(g.imap)
+		if err == nil {
+			err = c.Close()
+		}
+		return err
+	})
+	g.run("scope", "opt-out", employee(optedOut), "--config", g.config)
 	return g
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"log"
 	"net"
 	"os"
 	"path/filepath"
@@ -58,6 +59,7 @@ func newProvider(t *testing.T) *provider {
 		return &session{p: p, conn: c.Conn()}, nil
 	}))
 	server.Domain, server.AllowInsecureAuth = "mail.office.test", true
+	server.ErrorLog = log.New(io.Discard, "", 0) // a killed gateway is no news here
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
