@@ -29,6 +29,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -107,6 +108,10 @@ func New(o Options) *Book {
 
 // SyncKind and WriteKind are the kinds of the queue jobs that follow a target and write to it.
 func SyncKind(target string) string { return "contacts:" + target }
+
+// Standing tells whether the jobs of a kind never end: the one that follows a target waits for the next time as long as
+// the gateway runs. Who waits for all work to be done does not wait for it.
+func Standing(kind string) bool { return strings.HasPrefix(kind, SyncKind("")) }
 
 // WriteKind is the kind of the queue jobs that write to a target.
 func WriteKind(target string) string { return "contacts-write:" + target }

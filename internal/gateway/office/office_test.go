@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"heliograph/crmclient/builtin"
+	"heliograph/hooks/contacts"
 	"heliograph/internal/journal"
 	"heliograph/internal/mailtest"
 	"heliograph/internal/store"
@@ -166,7 +168,7 @@ func (o *office) settle() {
 		var jobs int
 		err = db.Reader().QueryRowContext(o.t.Context(),
 			`SELECT count(*) FROM jobs WHERE state IN ('available', 'scheduled', 'running', 'retryable')
-				AND kind NOT LIKE 'contacts:%'`).Scan(&jobs)
+				AND kind NOT LIKE '`+contacts.SyncKind("%")+`'`).Scan(&jobs)
 		if err == nil && jobs > 0 {
 			err = fmt.Errorf("%d jobs are left", jobs)
 		}
@@ -297,6 +299,7 @@ func (g *process) run(args ...string) {
 func (g *process) start() {
 	g.cmd = exec.Command(g.binary, "serve", "--config", g.config)
 	g.cmd.Stderr = os.Stderr
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it must not outlive the test
 	if err := g.cmd.Start(); err != nil {
 		g.t.Error(err) // the letters fail then
 		g.cmd = nil
