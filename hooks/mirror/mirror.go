@@ -19,8 +19,11 @@
 //     a unique key, is what makes "once" true; the queue job is added with it. Whoever loses the race to
 //     insert adds no job. A place in a mailbox (upstream, account, mailbox, UIDVALIDITY, UID) is one sighting,
 //     however often it was captured: the second entry is dropped, and the ledger says so.
+//   - match.go: whom a target knows of the people: spellings of addresses, contacts, companies, who owns the activity.
+//     review.go keeps what was decided on people whom it does not know, waiting.go lets go what waited for that, and
+//     suggest.go says who they may be.
 //   - witness.go: a message whose verdict was lost is confirmed by a copy in a mailbox.
-//   - thread.go: References, In-Reply-To and Thread-Index, then a reply's subject with the same people.
+//   - thread.go: References, In-Reply-To and Thread-Index; a reply that names no ids goes by its subject and the same people.
 //   - request.go: asks each target that wants the message for a delivery; correspondents are noted, so that
 //     an address can be taken back.
 //   - schedule.go: when a target may have it. The job's run_at carries that.
