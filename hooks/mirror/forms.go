@@ -96,7 +96,7 @@ func (m *Mirror) gain(ctx context.Context, tx store.Querier, x form, gained int,
 	if gained&(wayWire|wayKept) == 0 {
 		return x, nil
 	}
-	all, err := members(ctx, tx, x.row())
+	all, err := members(ctx, tx, x.row(), allForms)
 	if err != nil {
 		return x, fmt.Errorf("kinship: %w", err)
 	}
@@ -133,7 +133,7 @@ func (m *Mirror) evict(ctx context.Context, tx store.Querier, key string, alone 
 	if err := tx.QueryRowContext(ctx, `SELECT joined FROM messages WHERE key = $1`, key).Scan(&row); err != nil {
 		return err
 	}
-	all, err := members(ctx, tx, row)
+	all, err := members(ctx, tx, row, allForms)
 	if err != nil {
 		return err
 	}

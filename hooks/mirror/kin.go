@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,9 @@ const (
 	// maxKin bounds how many forms are looked at by each sign. Only a machine sends the same words to the same people
 	// more often within weakGap, and its copies are told apart by their Message-IDs.
 	maxKin = "64"
+	// maxForms is how many forms a message may have before no more join it: a message to a whole company has
+	// a handful, and whoever sends the same words with the same Date over and over must not make each cost more than the last.
+	maxForms = 64
 	// maxListKin bounds how many messages of one Message-ID are read again to compare them with a list's copy.
 	maxListKin = 8
 )
@@ -308,16 +312,20 @@ func (m *Mirror) relate(ctx context.Context, tx store.Querier, x *form) (*family
 	return f, f.complete(ctx, tx, rows)
 }
 
-// complete adds the forms that are not alike but belong to the same messages.
+// complete adds the forms that are not alike but belong to the same messages. Messages that take no more forms are left out.
 func (f *family) complete(ctx context.Context, tx store.Querier, rows []string) error {
 	known := map[string]bool{}
 	for _, c := range f.alike {
 		known[c.key] = true
 	}
 	for _, row := range unite(rows) {
-		more, err := members(ctx, tx, row)
+		more, err := members(ctx, tx, row, maxForms)
 		if err != nil {
 			return err
+		}
+		if len(more) >= maxForms {
+			f.alike = slices.DeleteFunc(f.alike, func(c form) bool { return c.row() == row })
+			continue
 		}
 		for _, c := range more {
 			if !known[c.key] {
@@ -336,11 +344,14 @@ func lockOf(s string) int64 {
 	return int64(h.Sum64())
 }
 
-// members returns all forms of a message, its own first.
-func members(ctx context.Context, tx store.Querier, row string) ([]form, error) {
+// members returns the forms of a message, its own first, at most limit of them.
+func members(ctx context.Context, tx store.Querier, row string, limit int) ([]form, error) {
 	return forms(ctx, tx, `SELECT `+formColumns+` FROM messages WHERE key = $1
-		UNION ALL SELECT `+formColumns+` FROM messages WHERE joined = $1 AND joined <> '' ORDER BY joined, key`, row)
+		UNION ALL SELECT `+formColumns+` FROM messages WHERE joined = $1 AND joined <> '' ORDER BY joined, key LIMIT $2`, row, limit)
 }
+
+// allForms is the limit of members where every form counts: joins of lists are bounded by their recipients only.
+const allForms = math.MaxInt32
 
 func forms(ctx context.Context, tx store.Querier, query string, args ...any) (out []form, err error) {
 	rows, err := tx.QueryContext(ctx, query, args...)

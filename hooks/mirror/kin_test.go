@@ -366,3 +366,25 @@ func TestBothIdsThread(t *testing.T) {
 		}
 	})
 }
+
+// TestMessageTakesFewForms: whoever files the same words with the same Date under ever new ids gets many messages, none
+// of which is of so many forms that the next one would cost more than the last.
+func TestMessageTakesFewForms(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.SQLite(t), oneTarget(newCRM()))
+	const copies, maxForms = 200, 64
+	for i := range copies {
+		w.see(appended("", 0, base().with(func(m *words) { m.id = fmt.Sprintf("<%d@example.com>", i) })))
+	}
+	w.start()
+	w.eventually("all are seen", func() bool { return len(w.partition()) == copies })
+	sizes := map[string]int{}
+	for _, key := range w.partition() {
+		sizes[key]++
+	}
+	for key, n := range sizes {
+		if n > maxForms {
+			t.Errorf("message %s is of %d forms", key, n)
+		}
+	}
+}

@@ -19,8 +19,7 @@ const (
 	largestMessage  = 50_000
 )
 
-// letter is a message but for a part of its Message-ID, which makes it one of its own
-// in each place that holds it.
+// letter is a message but for its id, which makes it one of its own in each place that holds it.
 type letter struct {
 	body []byte
 	id   int // where idPlace is
@@ -43,9 +42,12 @@ func newLetter(size int) letter {
 	return letter{body, bytes.Index(body, idPlace)}
 }
 
-// idOf is the part of the Message-ID of a message in a mailbox.
+// nameOf is the id of a message in a mailbox.
+func nameOf(mailbox uint64, uid uint32) string { return fmt.Sprintf("%016x%010d", mailbox, uid) }
+
+// idOf appends what stands in place of idPlace in a message of a mailbox.
 func idOf(b []byte, mailbox uint64, uid uint32) []byte {
-	return fmt.Appendf(b, "%016x%010d", mailbox, uid) // as long as idPlace
+	return append(b, placed(nameOf(mailbox, uid))...)
 }
 
 func mailboxHash(name string) uint64 {

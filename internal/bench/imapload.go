@@ -204,7 +204,7 @@ func (w *imapWorker) mix() error {
 	if err := w.fetch(mixFetch); err != nil {
 		return err
 	}
-	copy(w.id, rand.Text())
+	copy(w.id, placed(rand.Text()))
 	if err := w.c.put("Sent", w.body); err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ var behindBody = []byte(")\r\n")
 
 // fetchFresh writes messages in pieces, so that none is copied to be made unique.
 func (s *mailSession) fetchFresh(first, last uint32) {
-	const around = 200 // more than the text of one message around its body
+	const around = 300 // more than the text of one message around its body
 	if s.text == nil {
 		s.text = make([]byte, 0, together*around) // s.many points into it: it must not move
 	}
@@ -158,7 +158,7 @@ func (s *mailSession) items(uid uint32, w wanted) {
 	if w.envelope {
 		who := fmt.Sprintf(`(("Sender %d" NIL "sender%d" "example.org"))`, uid, uid)
 		add(true, `ENVELOPE ("Sat, 21 Nov 2026 10:00:00 +0000" "Offer number %d" %s %s %s (("Bench" NIL "bench" "example.com")) NIL NIL NIL "<%s@bench.example.com>")`,
-			uid, who, who, who, idOf(nil, s.folder.hash, uid))
+			uid, who, who, who, nameOf(s.folder.hash, uid))
 	}
 	if w.body {
 		body := s.store.body(s.folder, uid)
