@@ -36,6 +36,7 @@ type Error struct {
 	Status     int           // HTTP status; zero where there was no answer
 	RetryAfter time.Duration // what the CRM asked for; zero where it did not say
 	Message    string        // for the operator; holds no secrets
+	Remedy     string        // what a person can do, a sentence without full stop; empty: what its class calls for
 	RequestID  string        // for the CRM's support
 	Err        error         // may be nil
 }

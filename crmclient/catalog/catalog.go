@@ -19,6 +19,7 @@ import (
 	"heliograph/crmclient/builtin"
 	"heliograph/crmclient/webhook"
 	"heliograph/internal/limit"
+	"heliograph/internal/oauth"
 	"heliograph/internal/store"
 )
 
@@ -28,7 +29,8 @@ type Deps struct {
 	UserAgent  string
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	Limiter    limit.Limiter // for targets with requests_per_second
+	Limiter    limit.Limiter // for rates that nodes share
+	Tokens     *oauth.Keeper // of access tokens; nil keeps them in this process only
 }
 
 // connector is one line of the table.
@@ -40,8 +42,8 @@ type connector struct {
 
 // connectors is the table, sorted by name.
 var connectors = []connector{
-	{"builtin", validateBuiltin, openBuiltin},
-	{"webhook", validateWebhook, openWebhook},
+	{"builtin", validate[builtin.Config], openBuiltin},
+	from("webhook", openWebhook),
 }
 
 // Types returns the names of all connectors, sorted.
@@ -88,8 +90,25 @@ func New(t config.Target, d Deps) (crmclient.Client, error) {
 	return client, nil
 }
 
-func validateBuiltin(s config.Section) error {
-	var cfg builtin.Config
+// settings are the section of a connector.
+type settings interface{ Validate() error }
+
+// from makes a line of the table of a connector over HTTP.
+func from[C settings](name string, open func(C, crmclient.Deps) (crmclient.Client, error)) connector {
+	return connector{name, validate[C], func(t config.Target, d Deps) (crmclient.Client, error) {
+		var cfg C
+		if err := t.Decode(&cfg); err != nil {
+			return nil, err
+		}
+		return open(cfg, crmclient.Deps{
+			Target: t.Name, UserAgent: d.UserAgent, Logger: d.Logger, Registerer: d.Registerer,
+			Limit: d.limit(t.Name), Tokens: d.Tokens,
+		})
+	}}
+}
+
+func validate[C settings](s config.Section) error {
+	var cfg C
 	if err := s.Decode(&cfg); err != nil {
 		return err
 	}
@@ -104,37 +123,24 @@ func openBuiltin(t config.Target, d Deps) (crmclient.Client, error) {
 	return builtin.New(d.Store, cfg)
 }
 
-func validateWebhook(s config.Section) error {
-	var cfg webhook.Config
-	if err := s.Decode(&cfg); err != nil {
-		return err
-	}
-	return cfg.Validate()
+func openWebhook(cfg webhook.Config, d crmclient.Deps) (crmclient.Client, error) {
+	return webhook.New(cfg, d)
 }
 
-func openWebhook(t config.Target, d Deps) (crmclient.Client, error) {
-	var cfg webhook.Config
-	if err := t.Decode(&cfg); err != nil {
-		return nil, err
-	}
-	return webhook.New(cfg, webhook.Deps{
-		Name: t.Name, UserAgent: d.UserAgent, Logger: d.Logger, Registerer: d.Registerer,
-		Limiter: limiterOf(d.Limiter, t.Name, cfg.RequestsPerSecond),
-	})
-}
-
-// targetLimiter is the rate limit of one target, shared by all nodes that share the limiter.
+// targetLimiter is a rate limit of one target, shared by all nodes that share the limiter.
 type targetLimiter struct {
 	limiter limit.Limiter
 	key     string
 	rate    limit.Rate
 }
 
-func limiterOf(l limit.Limiter, target string, perSecond int) crmclient.RateLimiter {
-	if l == nil || perSecond <= 0 {
-		return nil
+func (d Deps) limit(target string) func(string, limit.Rate) crmclient.RateLimiter {
+	return func(what string, rate limit.Rate) crmclient.RateLimiter {
+		if d.Limiter == nil || rate.Count <= 0 {
+			return nil
+		}
+		return targetLimiter{d.Limiter, "target:" + target + ":" + what, rate}
 	}
-	return targetLimiter{l, "target:" + target, limit.Rate{Count: perSecond, Per: time.Second, Burst: perSecond}}
 }
 
 // Allow takes one request from the rate.

@@ -39,7 +39,7 @@ type Config struct {
 	// MaxConcurrent is how many requests may be under way at once; zero means 8.
 	MaxConcurrent int `yaml:"max_concurrent"`
 	// RequestsPerSecond bounds the rate over all nodes; zero means no limit.
-	RequestsPerSecond int `yaml:"requests_per_second"`
+	RequestsPerSecond float64 `yaml:"requests_per_second"`
 }
 
 const (
@@ -53,6 +53,13 @@ const (
 var ownHeaders = []string{
 	"Connection", "Content-Length", "Content-Type", "Idempotency-Key", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", "User-Agent", headerID, headerTimestamp, headerSignature,
+}
+
+func (c Config) settings() crmclient.Settings {
+	return crmclient.Settings{
+		Timeout: c.Timeout, AllowPrivate: c.AllowPrivate, CAFile: c.CAFile, Proxy: c.Proxy,
+		MaxConcurrent: c.MaxConcurrent, RequestsPerSecond: c.RequestsPerSecond,
+	}
 }
 
 // Validate returns all that is wrong with the section. It uses neither network nor files.

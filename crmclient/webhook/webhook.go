@@ -15,26 +15,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/http/httpguts"
 
 	"heliograph/crmclient"
 )
-
-// Deps are what a Client gets from outside. Each may be nil or empty.
-type Deps struct {
-	Name       string // of the target
-	UserAgent  string
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
-	Limiter    crmclient.RateLimiter
-}
 
 // Client posts activities to one URL.
 type Client struct {
@@ -51,7 +40,7 @@ var (
 )
 
 // New builds a Client without using the network. It must be closed.
-func New(cfg Config, d Deps) (*Client, error) {
+func New(cfg Config, d crmclient.Deps) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -73,13 +62,10 @@ func New(cfg Config, d Deps) (*Client, error) {
 	for name, value := range cfg.Headers {
 		headers[name] = value.Reveal()
 	}
-	c.transport, err = crmclient.NewTransport(crmclient.Options{
-		Target: d.Name, URL: u, UserAgent: d.UserAgent, Timeout: cfg.Timeout.D(), MaxConcurrent: cfg.MaxConcurrent,
-		RateLimiter: d.Limiter, AllowPrivate: cfg.AllowPrivate, NoRedirects: true,
+	c.transport, err = d.Transport(cfg.settings(), crmclient.Options{
+		URL: u, NoRedirects: true,
 		HidePath: true, // in Zapier's and IFTTT's URLs the path is the credential
-		CAFile:   cfg.CAFile, Proxy: cfg.Proxy.Reveal(), Headers: headers,
-		Secrets: []string{cfg.Secret.Reveal(), cfg.PreviousSecret.Reveal()},
-		Logger:  d.Logger, Registerer: d.Registerer,
+		Headers:  headers, Secrets: []string{cfg.Secret.Reveal(), cfg.PreviousSecret.Reveal()},
 	})
 	if err != nil {
 		return nil, err

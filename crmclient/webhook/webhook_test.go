@@ -142,7 +142,7 @@ func fullConfig(url string) webhook.Config {
 	}
 }
 
-func open(t *testing.T, cfg webhook.Config, d webhook.Deps) *webhook.Client {
+func open(t *testing.T, cfg webhook.Config, d crmclient.Deps) *webhook.Client {
 	t.Helper()
 	c, err := webhook.New(cfg, d)
 	if err != nil {
@@ -162,7 +162,7 @@ func subject(answer int) crmtest.Subject {
 		New: func(t *testing.T, _ crmtest.Fake, c crmtest.Connection) crmclient.Client {
 			cfg := fullConfig(c.URL)
 			cfg.Timeout = config.Duration(c.Timeout)
-			return open(t, cfg, webhook.Deps{Name: "hook", Logger: c.Logger})
+			return open(t, cfg, crmclient.Deps{Target: "hook", Logger: c.Logger})
 		},
 		Secrets: []string{secret, secret[len("whsec_"):], previous, token, "s3cr3t-in-a-header", path},
 	}
@@ -179,7 +179,7 @@ func TestBodyHasTheFieldsOfTheContract(t *testing.T) {
 	f := newReceiver()
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	c := open(t, fullConfig(server.URL), webhook.Deps{})
+	c := open(t, fullConfig(server.URL), crmclient.Deps{})
 	if _, err := c.LogEmail(t.Context(), crmtest.Activity("k1")); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestRetriesHaveTheSameIDAndBody(t *testing.T) {
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	for range 2 { // as after a restart
-		if _, err := open(t, fullConfig(server.URL), webhook.Deps{}).LogEmail(t.Context(), crmtest.Activity("with.dots.in.it")); err != nil {
+		if _, err := open(t, fullConfig(server.URL), crmclient.Deps{}).LogEmail(t.Context(), crmtest.Activity("with.dots.in.it")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -256,7 +256,7 @@ func TestWithoutHTML(t *testing.T) {
 	cfg := fullConfig(server.URL)
 	no := false
 	cfg.IncludeHTML = &no
-	if _, err := open(t, cfg, webhook.Deps{}).LogEmail(t.Context(), crmtest.Activity("k")); err != nil {
+	if _, err := open(t, cfg, crmclient.Deps{}).LogEmail(t.Context(), crmtest.Activity("k")); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.byKey["k"].HTML; got != "" {
@@ -272,7 +272,7 @@ func TestPrivateAddressBehindANameIsRefused(t *testing.T) {
 	no := false
 	cfg := fullConfig(server.URL)
 	cfg.AllowPrivate = &no
-	_, err := open(t, cfg, webhook.Deps{}).LogEmail(t.Context(), crmtest.Activity("k"))
+	_, err := open(t, cfg, crmclient.Deps{}).LogEmail(t.Context(), crmtest.Activity("k"))
 	if got := crmclient.ClassOf(err); got != crmclient.ClassConfiguration {
 		t.Errorf("class: got %q of %v, want configuration", got, err)
 	}

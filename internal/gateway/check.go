@@ -206,6 +206,9 @@ func (c *checker) openStore(ctx context.Context) (*store.DB, error) {
 }
 
 func targetRemedy(err error) string {
+	if e := new(crmclient.Error); errors.As(err, &e) && e.Remedy != "" {
+		return e.Remedy
+	}
 	switch crmclient.ClassOf(err) {
 	case crmclient.ClassAuth:
 		return "renew the credentials of this target"
