@@ -42,6 +42,24 @@ func (k *Keeper) Source(name string, fetch Fetch) Source {
 	return &source{fetch: fetch, turn: make(chan struct{}, 1)}
 }
 
+// Refreshing returns the Source of a connection whose consent a person gave (RFC 6749, 6): by "heliograph account connect",
+// or by a refresh token in the configuration, which is configured then and otherwise empty. A configured one that was not seen
+// before replaces what is stored. Where the vendor answers with another refresh token, that is stored before the access token is used.
+// A nil Keeper knows only what is configured, and forgets a replacement with the process.
+func (k *Keeper) Refreshing(name string, p Poster, app App, configured string) Source {
+	refresh := configured
+	return k.Source(name, func(ctx context.Context) (Token, error) {
+		if refresh == "" {
+			return Token{}, explain(p, &Error{Code: CodeNotConnected})
+		}
+		token, next, err := app.refresh(ctx, p, refresh)
+		if err == nil {
+			refresh = next
+		}
+		return token, err
+	})
+}
+
 type source struct {
 	fetch Fetch
 	turn  chan struct{} // one fetch at a time
