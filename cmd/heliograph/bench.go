@@ -11,7 +11,6 @@ import (
 
 	"heliograph/config"
 	"heliograph/crmclient/catalog"
-	"heliograph/hooks/contacts"
 	"heliograph/internal/bench"
 	"heliograph/internal/gateway"
 	"heliograph/internal/journal"
@@ -161,9 +160,6 @@ func (g benchGateway) Status(ctx context.Context) (bench.Status, error) {
 		return s, fmt.Errorf("queue: %w", err)
 	}
 	for _, q := range qs {
-		if contacts.Standing(q.Kind) {
-			continue
-		}
 		switch q.State {
 		case queue.StateCompleted, queue.StateDiscarded, queue.StateCancelled:
 		default:

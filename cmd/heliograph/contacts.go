@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"heliograph/config"
 	"heliograph/crmclient"
@@ -124,10 +125,10 @@ func (c *contactsStatusCmd) Run(ctx context.Context, parent *contactsCmd) error 
 			s.Target = t.Name
 			list = append(list, s)
 		}
-		head := &table{head: []string{"TARGET", "STATE", "SYNCED", "CONTACTS", "MERGED", "DUPLICATES", "CONFLICTS", "WRITES", "TROUBLE"}, right: []int{3, 4, 5, 6, 7}}
+		head := &table{head: []string{"TARGET", "STATE", "SYNCED", "LAST RUN", "NEXT RUN", "CONTACTS", "MERGED", "DUPLICATES", "CONFLICTS", "WRITES", "TROUBLE"}, right: []int{5, 6, 7, 8, 9}}
 		return printList(list, false, c.JSON, "targets", head, func(s contacts.Status) []string {
 			return []string{
-				s.Target, stateOf(s), clock(s.SyncedAt), fmt.Sprint(s.Records), number(int64(s.Merged)), number(int64(s.Duplicates)),
+				s.Target, stateOf(s), clock(s.SyncedAt), clock(s.RanAt), next(s), fmt.Sprint(s.Records), number(int64(s.Merged)), number(int64(s.Duplicates)),
 				number(int64(s.Conflicts)), number(int64(s.Writes)), s.Reason,
 			}
 		})
@@ -144,6 +145,17 @@ func stateOf(s contacts.Status) string {
 		return "complete"
 	}
 	return "stale"
+}
+
+// next tells when the target is asked next.
+func next(s contacts.Status) string {
+	switch {
+	case s.Phase == "" && s.RanAt.IsZero():
+		return ""
+	case s.NextAt.Before(time.Now()):
+		return "now"
+	}
+	return clock(s.NextAt)
 }
 
 type contactsSyncCmd struct{ targetFlag }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"heliograph/internal/queue"
 	"heliograph/internal/store"
 )
 
@@ -24,13 +23,14 @@ type Status struct {
 	Writes     int       `json:"writes"`             // values that wait to be written to the target
 	Failures   int       `json:"failures,omitempty"` // in a row
 	Reason     string    `json:"reason,omitempty"`   // of the last failure
-	RetryAt    time.Time `json:"retry_at,omitzero"`  // not before
+	RanAt      time.Time `json:"ran_at,omitzero"`    // when the target was last asked, with whatever outcome
+	NextAt     time.Time `json:"next_at,omitzero"`   // when it is to be asked next; zero means now
 }
 
 // Status returns the status of all targets that were ever followed, by name.
 func (b *Book) Status(ctx context.Context) ([]Status, error) {
 	rows, err := b.o.Store.Reader().QueryContext(ctx, `
-		SELECT s.target, s.phase, s.listed_at, s.polled_at, s.not_before, s.failures, s.reason,
+		SELECT s.target, s.phase, s.listed_at, s.polled_at, s.not_before, s.failures, s.reason, s.ran_at, s.next_at,
 			(SELECT COUNT(*) FROM contact_records r WHERE r.target = s.target AND r.deleted = 0),
 			(SELECT COUNT(*) FROM contact_records r WHERE r.target = s.target AND r.deleted = 0 AND r.joined_into <> ''),
 			(SELECT COUNT(*) FROM contact_conflicts c WHERE c.target = s.target AND c.state = 'open'),
@@ -44,9 +44,10 @@ func (b *Book) Status(ctx context.Context) ([]Status, error) {
 	var out []Status
 	err = each(rows, func(scan func(...any) error) error {
 		var s Status
-		var listed, polled, retry int64
-		err := scan(&s.Target, &s.Phase, &listed, &polled, &retry, &s.Failures, &s.Reason, &s.Records, &s.Merged, &s.Conflicts, &s.Duplicates, &s.Writes)
-		s.ListedAt, s.SyncedAt, s.RetryAt = store.FromMicros(listed), store.FromMicros(polled), store.FromMicros(retry)
+		var listed, polled, notBefore, ran, next int64
+		err := scan(&s.Target, &s.Phase, &listed, &polled, &notBefore, &s.Failures, &s.Reason, &ran, &next, &s.Records, &s.Merged, &s.Conflicts, &s.Duplicates, &s.Writes)
+		s.ListedAt, s.SyncedAt, s.RanAt = store.FromMicros(listed), store.FromMicros(polled), store.FromMicros(ran)
+		s.NextAt = b.due(syncState{notBefore: store.FromMicros(notBefore), failures: s.Failures, ranAt: s.RanAt, nextAt: store.FromMicros(next)})
 		s.Complete = listed != 0 && polled != 0 && now.Sub(s.SyncedAt) <= b.o.Config.StaleAfter.D()
 		out = append(out, s)
 		return err
@@ -57,27 +58,8 @@ func (b *Book) Status(ctx context.Context) ([]Status, error) {
 	return out, nil
 }
 
-// Poke has a target asked for changes now. A running gateway does so within a second, unless the target
+// Poke has a target asked for changes now. A running gateway does so within a second or two, unless the target
 // wants to be left alone. It needs nothing but the store.
-func (b *Book) Poke(ctx context.Context, target string) error {
-	err := b.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-		_, err := b.o.Queue.Add(ctx, tx, queue.New{Kind: SyncKind(target), Key: syncKey, MaxAttempts: -1})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("asking for the contacts of %s: %w", target, err)
-	}
-	for _, state := range []queue.State{queue.StateScheduled, queue.StateRetryable} {
-		jobs, err := b.o.Queue.List(ctx, queue.Filter{Kind: SyncKind(target), Key: syncKey, State: state, Limit: 1})
-		if err == nil && len(jobs) == 1 {
-			_, err = b.o.Queue.Redrive(ctx, jobs[0].ID)
-		}
-		if err != nil {
-			return fmt.Errorf("asking for the contacts of %s: %w", target, err)
-		}
-	}
-	b.o.Queue.Wake(SyncKind(target))
-	return nil
-}
+func (b *Book) Poke(ctx context.Context, target string) error { return b.addSync(ctx, target, true) }
 
 func unmarshal(text string, into any) error { return json.Unmarshal([]byte(text), into) }

@@ -11,7 +11,8 @@
 //   - sync.go: takes the CRM's cursor of this moment, lists all contacts, then follows the changes from
 //     that cursor. Each page is one step: its contacts and the cursor behind it are stored in one transaction, so that
 //     a crash at any place repeats a page at most. When the listing ends, what it did not have is gone.
-//     A refused cursor begins a new listing. A queue job per target runs the steps, on one node at a time.
+//     A refused cursor begins a new listing. A queue job runs the steps of a target, on one node at a time;
+//     when a target is due stands in the store, and every node adds the job then, of which one is live at most.
 //   - record.go: puts contacts as the CRM tells them into the tables, with the keys that find them.
 //   - lookup.go: finds them by address, domain and words; merged contacts resolve to the one that is left.
 //   - values.go: what other sources say, and whose value holds: both stay, with origin and time.
@@ -29,7 +30,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,12 +106,8 @@ func New(o Options) *Book {
 	return b
 }
 
-// SyncKind and WriteKind are the kinds of the queue jobs that follow a target and write to it.
+// SyncKind is the kind of the queue jobs that follow a target.
 func SyncKind(target string) string { return "contacts:" + target }
-
-// Standing tells whether the jobs of a kind never end: the one that follows a target waits for the next time as long as
-// the gateway runs. Who waits for all work to be done does not wait for it.
-func Standing(kind string) bool { return strings.HasPrefix(kind, SyncKind("")) }
 
 // WriteKind is the kind of the queue jobs that write to a target.
 func WriteKind(target string) string { return "contacts-write:" + target }

@@ -25,7 +25,12 @@ func (b *Book) WriteAll(ctx context.Context, name string) error {
 	}
 }
 
-// SyncJob does the work of the job that follows a target once, and tells when it is to run again.
+// SyncJob does the work of the job that follows a target once, and tells when the target is to be asked again.
 func (b *Book) SyncJob(ctx context.Context, name string) (at time.Time) {
-	return b.syncJob(ctx, b.targets[name]).At
+	b.syncJob(ctx, b.targets[name])
+	s, err := readState(ctx, b.o.Store.Reader(), name)
+	if err != nil {
+		panic(err)
+	}
+	return b.due(s)
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"heliograph/crmclient"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
@@ -32,7 +34,6 @@ const (
 	ratePause   = 30 * time.Second // where a CRM asks to slow down but not for how long
 	minTrouble  = time.Minute      // first wait when credentials or settings are wrong
 	maxTrouble  = time.Hour
-	racedWait   = time.Second
 	settleAfter = 8 * time.Second // to write down an outcome; below the grace that the queue gives
 )
 
@@ -48,14 +49,18 @@ type syncState struct {
 	startedAt, listedAt, polledAt, notBefore time.Time
 	failures                                 int
 	reason                                   string
+	asked                                    int64 // how often somebody wanted the target asked at once
+	ranAt, nextAt                            time.Time
 }
 
 func readState(ctx context.Context, q store.Querier, target string) (s syncState, err error) {
-	var started, listed, polled, notBefore int64
+	var started, listed, polled, notBefore, ran, next int64
 	err = q.QueryRowContext(ctx, `
-		SELECT step, phase, generation, list_cursor, change_cursor, started_at, listed_at, polled_at, not_before, failures, reason
+		SELECT step, phase, generation, list_cursor, change_cursor, started_at, listed_at, polled_at, not_before, failures, reason,
+			asked, ran_at, next_at
 		FROM contact_syncs WHERE target = $1`, target).
-		Scan(&s.step, &s.phase, &s.generation, &s.listCursor, &s.changeCursor, &started, &listed, &polled, &notBefore, &s.failures, &s.reason)
+		Scan(&s.step, &s.phase, &s.generation, &s.listCursor, &s.changeCursor, &started, &listed, &polled, &notBefore, &s.failures, &s.reason,
+			&s.asked, &ran, &next)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, nil
 	}
@@ -64,6 +69,7 @@ func readState(ctx context.Context, q store.Querier, target string) (s syncState
 	}
 	s.startedAt, s.listedAt = store.FromMicros(started), store.FromMicros(listed)
 	s.polledAt, s.notBefore = store.FromMicros(polled), store.FromMicros(notBefore)
+	s.ranAt, s.nextAt = store.FromMicros(ran), store.FromMicros(next)
 	return s, nil
 }
 
@@ -311,48 +317,86 @@ func (b *Book) newer(ctx context.Context, tx store.Querier, target string, chang
 	return out, nil
 }
 
-// follow runs the job of a target.
+// follow has the target asked in time, and runs the jobs that ask it, until ctx ends.
 func (b *Book) follow(ctx context.Context, t *target) error {
-	if err := b.ensure(ctx, t.Name); err != nil && ctx.Err() == nil {
-		return err
-	}
-	err := b.o.Queue.Work(ctx, queue.Worker{
-		Kind:   SyncKind(t.Name),
-		Handle: func(ctx context.Context, _ queue.Job) queue.Result { return b.syncJob(ctx, t) },
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return b.remind(ctx, t) })
+	g.Go(func() error {
+		err := b.o.Queue.Work(ctx, queue.Worker{
+			Kind:   SyncKind(t.Name),
+			Handle: func(ctx context.Context, _ queue.Job) queue.Result { return b.syncJob(ctx, t) },
+		})
+		if err != nil {
+			return fmt.Errorf("following the contacts of %s: %w", t.Name, err)
+		}
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("following the contacts of %s: %w", t.Name, err)
-	}
-	return nil
+	return g.Wait()
 }
 
-// syncKey is the key of the one job of a target. The job never ends: each time it is put off until the next poll.
-const syncKey = "sync"
+const (
+	// syncKey is the key of the one job that a target has while it is asked or is to be asked now: unique among live
+	// jobs, so that one node asks however many nodes remind.
+	syncKey = "sync"
+	// remindEvery is how often the store is looked at for whether a target is due.
+	remindEvery = time.Second
+)
 
-// ensure makes the job that follows a target, and has it run soon where an older configuration put it off for longer.
-func (b *Book) ensure(ctx context.Context, name string) error {
+// remind adds a job each time that the target is due, until ctx ends. When that is stands in the store, for all nodes.
+func (b *Book) remind(ctx context.Context, t *target) error {
+	tick := time.NewTicker(remindEvery)
+	defer tick.Stop()
+	for {
+		s, err := readState(ctx, b.o.Store.Reader(), t.Name)
+		if err == nil && !b.due(s).After(b.o.Now()) {
+			err = b.addSync(ctx, t.Name, false)
+		}
+		if err != nil && ctx.Err() == nil {
+			b.o.Logger.WarnContext(ctx, "contacts not asked for", "target", t.Name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// due is when the target is to be asked next. The interval may have become shorter since that was written down.
+func (b *Book) due(s syncState) time.Time {
+	if s.notBefore.After(s.nextAt) {
+		return s.notBefore
+	}
+	if latest := s.ranAt.Add(b.o.Config.Interval.D()); s.failures == 0 && s.nextAt.After(latest) {
+		return latest
+	}
+	return s.nextAt
+}
+
+// addSync adds the job that asks a target, unless there is one. now says that the target is to be asked even if it is not due.
+func (b *Book) addSync(ctx context.Context, name string, now bool) error {
 	err := b.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+		if now { // a job that is just at it may have asked already: see ran
+			_, err := tx.ExecContext(ctx, `UPDATE contact_syncs SET asked = asked + 1, next_at = 0 WHERE target = $1`, name)
+			if err != nil {
+				return err
+			}
+		}
 		_, err := b.o.Queue.Add(ctx, tx, queue.New{Kind: SyncKind(name), Key: syncKey, MaxAttempts: -1})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("adding the job that follows %s: %w", name, err)
+		return fmt.Errorf("asking for the contacts of %s: %w", name, err)
 	}
-	jobs, err := b.o.Queue.List(ctx, queue.Filter{Kind: SyncKind(name), Key: syncKey, State: queue.StateScheduled, Limit: 1})
-	if err == nil && len(jobs) == 1 && jobs[0].RunAt.After(b.o.Now().Add(b.o.Config.Interval.D())) {
-		_, err = b.o.Queue.Redrive(ctx, jobs[0].ID)
-	}
-	if err != nil {
-		return fmt.Errorf("finding the job that follows %s: %w", name, err)
-	}
+	b.o.Queue.Wake(SyncKind(name))
 	return nil
 }
 
+// syncJob asks the target until nothing is newer there, and writes down when it is to be asked again. The job ends, whatever came of it.
 func (b *Book) syncJob(ctx context.Context, t *target) queue.Result {
-	now := b.o.Now()
 	s, err := readState(ctx, b.o.Store.Reader(), t.Name)
-	if err == nil && s.notBefore.After(now) {
-		return queue.Result{Action: queue.Snooze, At: s.notBefore, Reason: s.reason}
+	if err == nil && b.due(s).After(b.o.Now()) {
+		return queue.Result{Action: queue.Complete} // another node was quicker
 	}
 	caughtUp := false
 	if err == nil {
@@ -362,16 +406,31 @@ func (b *Book) syncJob(ctx context.Context, t *target) queue.Result {
 	case ctx.Err() != nil:
 		return queue.Result{Action: queue.Snooze, Reason: "stopped meanwhile"}
 	case errors.Is(err, errRaced):
-		return queue.Result{Action: queue.Snooze, At: now.Add(racedWait), Reason: err.Error()}
+		return queue.Result{Action: queue.Complete} // whoever made the step goes on, or it stays due
 	case err != nil:
-		return b.failed(ctx, t.Name, s, err)
+		b.failed(ctx, t.Name, s, err)
+		return queue.Result{Action: queue.Complete}
 	}
 	b.metrics.synced(t.Name, "ok")
 	b.count(ctx, t.Name)
 	if !caughtUp {
 		return queue.Result{Action: queue.Snooze, Reason: "there is more"}
 	}
-	return queue.Result{Action: queue.Snooze, At: b.o.Now().Add(jitter(b.o.Config.Interval.D()))}
+	if err := b.ran(ctx, t.Name, s.asked); err != nil {
+		b.o.Logger.WarnContext(ctx, "contacts are followed, but not noted when", "target", t.Name, "error", err)
+	}
+	return queue.Result{Action: queue.Complete}
+}
+
+// ran writes down that the target was asked, and when it is to be asked again: at once if somebody wanted it asked since the round began.
+func (b *Book) ran(ctx context.Context, name string, asked int64) error {
+	now := b.o.Now()
+	next := now.Add(jitter(b.o.Config.Interval.D()))
+	return b.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+		_, err := tx.ExecContext(ctx, `UPDATE contact_syncs SET ran_at = $2, next_at = CASE WHEN asked = $4 THEN $3 ELSE next_at END WHERE target = $1`,
+			name, store.Micros(now), store.Micros(next), asked)
+		return err
+	})
 }
 
 // jitter takes a random fifth off, so that the targets and nodes do not ask all at once.
@@ -383,13 +442,13 @@ func jitter(d time.Duration) time.Duration {
 }
 
 // failed decides by the class of the error when to try again, and writes down why.
-func (b *Book) failed(ctx context.Context, name string, s syncState, cause error) queue.Result {
+func (b *Book) failed(ctx context.Context, name string, s syncState, cause error) {
 	class := crmclient.ClassOf(cause)
 	wait := max(pauseOf(class, s.failures), crmclient.RetryAfter(cause))
 	if errors.Is(cause, crmclient.ErrCircuitOpen) {
 		class, wait = crmclient.ClassRetry, max(ratePause, crmclient.RetryAfter(cause))
 	}
-	at, reason := b.o.Now().Add(wait), clip(cause.Error(), maxReason)
+	now, reason := b.o.Now(), clip(cause.Error(), maxReason)
 	b.metrics.synced(name, string(class))
 	b.o.Logger.WarnContext(ctx, "contacts not followed", "target", name, "class", string(class), "wait", wait, "error", reason)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleAfter)
@@ -397,16 +456,15 @@ func (b *Book) failed(ctx context.Context, name string, s syncState, cause error
 	err := b.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO contact_syncs (target, step, phase, generation, list_cursor, change_cursor, started_at, listed_at, polled_at,
-				not_before, failures, reason)
-			VALUES ($1, 0, '', 0, '', '', 0, 0, 0, $2, 1, $3)
-			ON CONFLICT (target) DO UPDATE SET not_before = $2, failures = contact_syncs.failures + 1, reason = $3`,
-			name, store.Micros(at), reason)
+				not_before, failures, reason, ran_at)
+			VALUES ($1, 0, '', 0, '', '', 0, 0, 0, $2, 1, $3, $4)
+			ON CONFLICT (target) DO UPDATE SET not_before = $2, failures = contact_syncs.failures + 1, reason = $3, ran_at = $4`,
+			name, store.Micros(now.Add(wait)), reason, store.Micros(now))
 		return err
 	})
 	if err != nil {
 		b.o.Logger.WarnContext(ctx, "failure not written down", "target", name, "error", err)
 	}
-	return queue.Result{Action: queue.Snooze, At: at, Reason: reason}
 }
 
 // maxReason bounds the stored reason, in bytes.

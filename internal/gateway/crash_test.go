@@ -18,7 +18,6 @@ import (
 	"heliograph/config"
 	"heliograph/crmclient/builtin"
 	"heliograph/crmclient/catalog"
-	"heliograph/hooks/contacts"
 	"heliograph/internal/gateway"
 	"heliograph/internal/journal"
 	"heliograph/internal/mailtest"
@@ -217,7 +216,6 @@ func crashSettled(t *testing.T, g *gateway.Gateway, entries int64) {
 			return fmt.Errorf("the index is %v behind, entries by state: %v, want %d that are settled", s.Lag, s.Entries, entries)
 		}
 		jobs, err := g.Queue().Stats(t.Context())
-		jobs = slices.DeleteFunc(jobs, func(s queue.Stat) bool { return contacts.Standing(s.Kind) })
 		if err == nil && len(jobs) > 0 {
 			err = fmt.Errorf("jobs are left: %+v", jobs)
 			if slices.ContainsFunc(jobs, func(s queue.Stat) bool { return s.State == queue.StateDiscarded }) {

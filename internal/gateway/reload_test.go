@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"heliograph/crmclient/builtin"
-	"heliograph/hooks/contacts"
 	"heliograph/internal/journal"
 	"heliograph/internal/mailtest"
 	"heliograph/internal/store"
@@ -72,7 +71,7 @@ func (r *running) queueEmpty() {
 	mailtest.Eventually(r.t, 30*time.Second, func() error {
 		stats, err := r.Queue().Stats(r.t.Context())
 		for _, s := range stats {
-			if s.Count > 0 && s.State != "discarded" && !contacts.Standing(s.Kind) {
+			if s.Count > 0 && s.State != "discarded" {
 				return fmt.Errorf("%d jobs of %s are %s", s.Count, s.Kind, s.State)
 			}
 		}

@@ -24,7 +24,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"heliograph/crmclient/builtin"
-	"heliograph/hooks/contacts"
 	"heliograph/internal/journal"
 	"heliograph/internal/mailtest"
 	"heliograph/internal/store"
@@ -167,8 +166,7 @@ func (o *office) settle() {
 		}
 		var jobs int
 		err = db.Reader().QueryRowContext(o.t.Context(),
-			`SELECT count(*) FROM jobs WHERE state IN ('available', 'scheduled', 'running', 'retryable')
-				AND kind NOT LIKE '`+contacts.SyncKind("%")+`'`).Scan(&jobs)
+			`SELECT count(*) FROM jobs WHERE state IN ('available', 'scheduled', 'running', 'retryable')`).Scan(&jobs)
 		if err == nil && jobs > 0 {
 			err = fmt.Errorf("%d jobs are left", jobs)
 		}
