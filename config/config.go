@@ -11,6 +11,7 @@ type Config struct {
 	Upstreams []Upstream `yaml:"upstreams"`
 	Listeners []Listener `yaml:"listeners"`
 	Targets   []Target   `yaml:"targets"`
+	Notifiers []Notifier `yaml:"notifiers"`
 	Redis     *Redis     `yaml:"redis"` // nil: limits and claims live in this process
 	Store     Store      `yaml:"store"`
 	Journal   Journal    `yaml:"journal"`

@@ -182,6 +182,7 @@ type Alarm struct {
 	Lag      Duration `yaml:"lag"`      // since the oldest delivery that waits was due
 	Failures int      `yaml:"failures"` // in a row
 	Dead     int      `yaml:"dead"`     // dead letters
+	Notify   []string `yaml:"notify"`   // notifiers that tell people of it
 }
 
 func (t *Target) setDefaults() {
@@ -247,4 +248,5 @@ func (v *validator) alarm(path string, a Alarm) {
 	}
 	v.atLeast(path+".failures", a.Failures, 0)
 	v.atLeast(path+".dead", a.Dead, 0)
+	v.notifierNames(path+".notify", a.Notify)
 }

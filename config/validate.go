@@ -63,6 +63,7 @@ func (v *validator) all() {
 	v.certificate()
 	v.upstreams()
 	v.listeners()
+	v.notifiers()
 	v.redis()
 	v.store()
 	v.journal()

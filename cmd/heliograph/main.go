@@ -29,6 +29,7 @@ type cli struct {
 	Review    reviewCmd        `cmd:"" help:"Decide on people whom the CRM does not know. 陌生往来人审核"`
 	Scope     scopeCmd         `cmd:"" help:"Show and change what may leave: rules of privacy, employees' choices. 隐私范围"`
 	Queue     queueCmd         `cmd:"" help:"Look after jobs that wait or failed. 任务队列"`
+	Notify    notifyCmd        `cmd:"" help:"Try the channels by which people are told of alarms. 通知渠道"`
 	Backfill  backfillCmd      `cmd:"" help:"Fetch mail that was there before the gateway, or passed it by. 补录历史邮件"`
 	Reconcile reconcileCmd     `cmd:"" help:"Compare mailboxes with the ledger, and close gaps. 核对邮箱与账本"`
 	Parse     parseCmd         `cmd:"" help:"Show how mail files are understood: text, people, attachments. 解析邮件文件"`

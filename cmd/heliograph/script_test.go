@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 //	                       running gateway; a key file
 //	contacts               adds contacts of a CRM that were followed
 //	serve                  runs a gateway in front of a Dovecot with mail for li@example.com
+//	robot ANSWER           runs a group robot that answers so, and puts its address into the file robot;
+//	                       what it was sent is in the file posted
 //
 // Arguments with spaces stand in single quotes. The programs run in
 // the folder of the script's files, which outputs name as $WORK.
@@ -134,6 +136,8 @@ func (s *script) command(want bool, name string, args []string) error {
 	switch name {
 	case "heliograph":
 		return s.program(want, args)
+	case "robot":
+		return s.robot(args[0])
 	case "stdout", "stderr":
 		out := map[string]string{"stdout": s.stdout, "stderr": s.stderr}[name]
 		r, err := regexp.Compile("(?m)" + args[0])

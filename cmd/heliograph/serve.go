@@ -55,14 +55,14 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		_ = c.stop(g, log)
 		return err
 	}
-	notify(log, daemon.SdNotifyReady)
+	tellSystemd(log, daemon.SdNotifyReady)
 	log.Info("heliograph is ready", "version", buildVersion(), "console", g.ConsoleAddr().String())
 	for {
 		select {
 		case <-hup:
 			c.reload(ctx, g, log)
 		case <-ctx.Done():
-			notify(log, daemon.SdNotifyStopping)
+			tellSystemd(log, daemon.SdNotifyStopping)
 			log.Info("stopping", "drain", c.Drain.String())
 			return c.stop(g, log)
 		}
@@ -71,8 +71,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 
 // reload keeps the old state when the new file is not good, and says why.
 func (c *serveCmd) reload(ctx context.Context, g *gateway.Gateway, log *slog.Logger) {
-	notify(log, daemon.SdNotifyReloading)
-	defer notify(log, daemon.SdNotifyReady)
+	tellSystemd(log, daemon.SdNotifyReloading)
+	defer tellSystemd(log, daemon.SdNotifyReady)
 	next, err := c.load()
 	if err == nil {
 		err = g.Reload(ctx, next)
@@ -94,8 +94,8 @@ func (c *serveCmd) stop(g *gateway.Gateway, log *slog.Logger) error {
 	return nil
 }
 
-// notify tells systemd, where there is one.
-func notify(log *slog.Logger, state string) {
+// tellSystemd tells systemd, where there is one.
+func tellSystemd(log *slog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		log.Debug("systemd not notified", "err", err)
 	}

@@ -56,7 +56,7 @@ func (c *Client) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activit
 	if err := c.tell(ctx, a.Key, TypeUpdated+":"+base64.RawURLEncoding.EncodeToString(sum[:12]), body); err != nil {
 		return crmclient.Receipt{}, err
 	}
-	return crmclient.Receipt{RemoteID: messageID(a.Key)}, nil
+	return crmclient.Receipt{RemoteID: crmclient.WebhookID(a.Key)}, nil
 }
 
 // WithdrawEmail posts that the message is to be forgotten.
@@ -75,7 +75,7 @@ func (c *Client) tell(ctx context.Context, key, event string, body []byte) error
 		return &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity has no usable key"}
 	}
 	id := key + ":" + event
-	_, err := c.post(ctx, messageID(id), id, body)
+	_, err := c.post(ctx, crmclient.WebhookID(id), id, body)
 	return err
 }
 

@@ -1,14 +1,12 @@
 package webhook
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -42,17 +40,12 @@ type Config struct {
 	RequestsPerSecond float64 `yaml:"requests_per_second"`
 }
 
-const (
-	secretPrefix   = "whsec_"
-	minSecretBytes = 24 // Standard Webhooks 1.0.0, signature scheme
-	maxSecretBytes = 64
-	maxTimeout     = 2 * time.Minute
-)
+const maxTimeout = 2 * time.Minute
 
 // ownHeaders are set by the gateway or belong to HTTP itself.
 var ownHeaders = []string{
 	"Connection", "Content-Length", "Content-Type", "Idempotency-Key", "Te", "Trailer",
-	"Transfer-Encoding", "Upgrade", "User-Agent", headerID, headerTimestamp, headerSignature,
+	"Transfer-Encoding", "Upgrade", "User-Agent", crmclient.WebhookIDHeader, crmclient.WebhookTimestampHeader, crmclient.WebhookSignatureHeader,
 }
 
 func (c Config) settings() crmclient.Settings {
@@ -71,10 +64,10 @@ func (c Config) Validate() error {
 	} else if _, err := crmclient.ParseURL(c.URL.Reveal()); err != nil {
 		bad("url: %w", err)
 	}
-	if _, err := parseSecret(c.Secret.Reveal()); err != nil {
+	if _, err := crmclient.WebhookKey(c.Secret.Reveal()); err != nil {
 		bad("secret: %w", err)
 	}
-	if _, err := parseSecret(c.PreviousSecret.Reveal()); err != nil {
+	if _, err := crmclient.WebhookKey(c.PreviousSecret.Reveal()); err != nil {
 		bad("previous_secret: %w", err)
 	}
 	if c.Secret.IsZero() && !c.PreviousSecret.IsZero() {
@@ -102,25 +95,4 @@ func (c Config) Validate() error {
 		bad("max_concurrent and requests_per_second must not be negative")
 	}
 	return errors.Join(errs...)
-}
-
-// parseSecret returns the key of the HMAC; nil for an empty text.
-func parseSecret(s string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(s, secretPrefix)
-	if !ok {
-		if s == "" {
-			return nil, nil
-		}
-		return []byte(s), nil
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		if key, err = base64.RawStdEncoding.DecodeString(encoded); err != nil {
-			return nil, errors.New("what follows whsec_ is not base64")
-		}
-	}
-	if len(key) < minSecretBytes || len(key) > maxSecretBytes {
-		return nil, fmt.Errorf("what follows whsec_ must be %d to %d bytes, not %d", minSecretBytes, maxSecretBytes, len(key))
-	}
-	return key, nil
 }

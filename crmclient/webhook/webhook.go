@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -50,7 +49,7 @@ func New(cfg Config, d crmclient.Deps) (*Client, error) {
 	}
 	c := &Client{url: u, html: cfg.IncludeHTML == nil || *cfg.IncludeHTML, now: time.Now}
 	for _, s := range []string{cfg.Secret.Reveal(), cfg.PreviousSecret.Reveal()} {
-		key, err := parseSecret(s)
+		key, err := crmclient.WebhookKey(s)
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +89,7 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 	if err != nil {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity cannot be written as JSON", Err: err}
 	}
-	id := messageID(a.Key)
+	id := crmclient.WebhookID(a.Key)
 	duplicate, err := c.post(ctx, id, a.Key, body)
 	if err != nil {
 		return crmclient.Receipt{}, err
@@ -117,14 +116,9 @@ func (c *Client) post(ctx context.Context, id, key string, body []byte) (duplica
 }
 
 func (c *Client) setHeaders(h http.Header, id, key string, body []byte) {
-	at := c.now()
 	h.Set("Content-Type", "application/json")
 	h.Set("Idempotency-Key", key)
-	h.Set(headerID, id)
-	h.Set(headerTimestamp, strconv.FormatInt(at.Unix(), 10))
-	if len(c.keys) > 0 {
-		h.Set(headerSignature, sign(c.keys, id, at, body))
-	}
+	crmclient.SignWebhook(h, c.keys, id, c.now(), body)
 }
 
 // Check connects and agrees on TLS but sends no request: most receivers would take any request,

@@ -16,6 +16,17 @@ var alarmKinds = [...]string{"lag", "failures", "dead"}
 // watchEvery is how often targets are compared with the thresholds of their alarms. It costs a few reads of an index.
 const watchEvery = 30 * time.Second
 
+// Alarm is a threshold that a target passed, or came back from.
+type Alarm struct {
+	Target string
+	Kind   string // lag, failures or dead
+	On     bool
+	At     time.Time
+}
+
+// tellTime bounds how long telling people of one alarm may take, so that a dead channel does not stop the watch.
+const tellTime = 20 * time.Second
+
 // watch raises and ends alarms until ctx ends.
 func (m *Mirror) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
@@ -32,8 +43,8 @@ func (m *Mirror) watch(ctx context.Context) error {
 	}
 }
 
-// CheckAlarms compares each target with the thresholds of its alarm. A change is in the metric and once in the log. Run
-// calls it regularly.
+// CheckAlarms compares each target with the thresholds of its alarm. A change is in the metric, once in the log, and told
+// to people, again and again until that worked; after a restart what lasts is told anew. Run calls it regularly.
 func (m *Mirror) CheckAlarms(ctx context.Context) error {
 	for _, t := range m.targets {
 		now, err := m.troubles(ctx, t)
@@ -52,9 +63,25 @@ func (m *Mirror) CheckAlarms(ctx context.Context) error {
 			case before[i] && !now[i]:
 				m.o.Logger.InfoContext(ctx, "target is well again", "target", t.Name, "alarm", kind)
 			}
+			m.tell(ctx, t, i)
 		}
 	}
 	return nil
+}
+
+// tell tells people of an alarm unless they know.
+func (m *Mirror) tell(ctx context.Context, t *target, kind int) {
+	on := t.alarms[kind]
+	if on == t.known[kind] || m.o.Tell == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	if err := m.o.Tell(ctx, Alarm{Target: t.Name, Kind: alarmKinds[kind], On: on, At: m.o.Now()}); err != nil {
+		m.o.Logger.WarnContext(ctx, "nobody was told of an alarm", "target", t.Name, "alarm", alarmKinds[kind], "error", err)
+		return
+	}
+	t.known[kind] = on
 }
 
 // troubles tells which thresholds a target is past, in the order of alarmKinds.

@@ -2,7 +2,9 @@ package mirror_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,16 @@ func TestAlarms(t *testing.T) {
 	o.Targets[0].Alarm = config.Alarm{Lag: config.Duration(time.Hour), Failures: 2, Dead: 1}
 	registry := prometheus.NewRegistry()
 	o.Registerer = registry
+	var told []string
+	deaf := true // the channel is away the first time
+	o.Tell = func(_ context.Context, a mirror.Alarm) error {
+		if deaf {
+			deaf = false
+			return errors.New("away")
+		}
+		told = append(told, fmt.Sprint(a.Target, " ", a.Kind, " ", a.On))
+		return nil
+	}
 	w := open(t, storetest.SQLite(t), o)
 	w.start()
 	alarms(t, w, registry, 0, 0, 0)
@@ -69,6 +81,10 @@ func TestAlarms(t *testing.T) {
 	w.submit(mail{account: "wang@example.com", recipients: to("li@customer.test"), raw: offer(2)})
 	w.awaitStates("crm", "failed: logging the mail: never", "mirrored")
 	alarms(t, w, registry, 0, 0, 1)
+	alarms(t, w, registry, 0, 0, 1) // people are told once
+	if want := []string{"crm failures true", "crm failures false", "crm dead true"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
 }
 
 // What waits for its hour is not late, and goes when the hour comes.

@@ -27,6 +27,7 @@ type target struct {
 	failures int                   // guarded by mu: pauses in a row because of credentials or settings
 	bad      int                   // guarded by mu: failed attempts in a row
 	alarms   [len(alarmKinds)]bool // of the goroutine that watches
+	known    [len(alarmKinds)]bool // what people were told; of the same
 }
 
 const (
@@ -80,6 +81,7 @@ type result struct {
 	state   string // of the delivery
 	reason  string
 	held    bool // a person or a pause keeps it waiting
+	private bool // it is out of scope
 	receipt crmclient.Receipt
 	wanted  int64  // delivery.wanted as of the attempt
 	digest  string // of what the target was told
@@ -149,7 +151,7 @@ func (m *Mirror) judge(t *target, job queue.Job, err error) result {
 		// The job ends, and a decision adds another: what waits for a person holds up neither workers nor the thread.
 		return result{outcome: "review", action: queue.Complete, state: deliveryPending, reason: clip(review.Error()), held: true, review: review}
 	case errors.As(err, &excluded):
-		return result{outcome: "excluded", action: queue.Complete, state: deliveryExcluded, reason: clip(excluded.reason)}
+		return result{outcome: "excluded", action: queue.Complete, state: deliveryExcluded, reason: clip(excluded.reason), private: excluded.private}
 	case errors.As(err, &held):
 		at := held.until
 		if !at.After(now) {
@@ -206,6 +208,7 @@ func (m *Mirror) judgeFailure(t *target, job queue.Job, err error, now time.Time
 func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Job, r result) queue.Result {
 	now := m.o.Now()
 	var received int64
+	var recalled []string
 	done := queue.Result{Job: job, Action: r.action, At: r.at, Reason: r.reason}
 	// To be stopped now must not undo what the CRM has.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
@@ -233,6 +236,13 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 				return err
 			}
 			return m.o.Queue.Finish(ctx, tx, queue.Result{Job: job, Action: queue.Cancel, Reason: "withdrawn"})
+		}
+		if m.lostPrivate(t, r, job.Attempt) {
+			if _, err := m.recallFrom(ctx, tx, t, key, messageID, r.reason, d.remoteID); err != nil {
+				return err
+			}
+			recalled = []string{t.Name}
+			return m.o.Queue.Finish(ctx, tx, queue.Result{Job: job, Action: queue.Cancel, Reason: r.reason})
 		}
 		// What an earlier attempt wrote, and a later one found, need not say what was seen between them.
 		stale := r.state == deliveryMirrored && d.wanted > 0 && (job.Fence > 1 || r.receipt.Duplicate || r.outcome == string(crmclient.ClassDuplicate))
@@ -262,18 +272,28 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 		}
 		return m.o.Queue.Finish(ctx, tx, done)
 	})
-	if err != nil {
-		m.o.Logger.WarnContext(ctx, "delivery not written down", "target", t.Name, "message_key", key, "error", err)
-		if errors.Is(err, queue.ErrFenced) {
-			return done // which the queue refuses as well
-		}
-		return queue.Result{Action: queue.Retry, Reason: clip("writing the delivery down: " + err.Error())}
+	if res, failed := m.unwritten(ctx, "delivery", t, key, done, err); failed {
+		return res
 	}
 	if r.state == deliveryMirrored {
 		m.metrics.lag.WithLabelValues(t.Name).Observe(now.Sub(store.FromMicros(received)).Seconds())
 	}
+	m.wakeWithdrawals(recalled)
 	m.o.Queue.Wake(job.Kind) // the next of the thread may go
 	return queue.Result{Job: job, Action: queue.Settled}
+}
+
+// unwritten returns what becomes of a job whose outcome could not be written down: it runs again, unless it is
+// somebody else's by now. failed is false where err is nil.
+func (m *Mirror) unwritten(ctx context.Context, what string, t *target, key string, done queue.Result, err error) (_ queue.Result, failed bool) {
+	if err == nil {
+		return queue.Result{}, false
+	}
+	m.o.Logger.WarnContext(ctx, what+" not written down", "target", t.Name, "message_key", key, "error", err)
+	if errors.Is(err, queue.ErrFenced) {
+		return done, true // which the queue refuses as well
+	}
+	return queue.Result{Action: queue.Retry, Reason: clip("writing the " + what + " down: " + err.Error())}, true
 }
 
 // lockMessage locks a message as record does, and returns its Message-ID.

@@ -9,8 +9,9 @@
 //     anyone outside is outbound, among employees internal, all else inbound. An employee is who has an internal
 //     address, who submitted the message, and whose mailbox it was seen in.
 //   - scope.go: what must not leave, by the rules of package scope: when a sighting is recorded, and again before each
-//     delivery and right before the call that tells the target. The ledger names the rule. An exclusion that is about the message and not
-//     about one copy is a veto for all of them. preview.go tells beforehand. What leaves is masked here as well.
+//     delivery and right before the call that tells the target. The ledger names the rule. What leaves is masked here as well. preview.go tells beforehand.
+//   - veto.go: an exclusion that is about the message and not about one copy is a veto for the others, as far as the copy can be
+//     trusted. What targets have by then is taken back.
 //   - kin.go, forms.go: a copy whose key is another one, because its id or date was replaced or a list added to it,
 //     may be recognised all the same; "Kinship" below says when.
 //   - claims.go: nodes that share a Redis do not record one message at the same time.
@@ -119,13 +120,17 @@ type Options struct {
 	// Directory is asked for contacts before the CRM is. Nil means there is none.
 	Directory Directory
 	// OptedOut tells whether an employee (lower-case address) wants no mail mirrored, and so can own none. Nil means nobody does.
-	OptedOut   func(account string) bool
+	OptedOut func(account string) bool
+	// KeepVetoed leaves at the targets what turns out to be private after they have it.
+	KeepVetoed bool
 	Debounce   time.Duration    // how long later sightings are gathered before a target is updated; zero means 5 s
 	Now        func() time.Time // nil means time.Now
 	Logger     *slog.Logger     // nil: nothing is logged
 	Registerer prometheus.Registerer
 	// Claims keep nodes from recording the same message at once. Nil means none; the store alone decides then as well.
 	Claims limit.Claimer
+	// Tell tells people of an alarm; nil means that nobody is told. After an error it is called again.
+	Tell func(context.Context, Alarm) error
 }
 
 const (
@@ -224,6 +229,7 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 	for _, t := range found.added {
 		m.o.Queue.Wake(Kind(t))
 	}
+	m.wakeWithdrawals(found.recalled)
 	if found.again {
 		m.o.Queue.Wake(hooks.Kind(Name))
 	}

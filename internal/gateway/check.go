@@ -15,6 +15,7 @@ import (
 	"heliograph/crmclient"
 	"heliograph/crmclient/catalog"
 	"heliograph/internal/limit"
+	"heliograph/internal/notify"
 	"heliograph/internal/store"
 	"heliograph/proxy"
 	"heliograph/proxy/upstream"
@@ -36,7 +37,7 @@ const checkTimeout = 45 * time.Second
 // to any of it. report is called for each finding as it comes.
 func Check(ctx context.Context, cfg *config.Config, report func(Finding)) error {
 	c := &checker{cfg: cfg, report: report}
-	for _, part := range []func(context.Context){c.dataDir, c.certificate, c.listeners, c.upstreams, c.redis, c.storeAndTargets} {
+	for _, part := range []func(context.Context){c.dataDir, c.certificate, c.listeners, c.upstreams, c.redis, c.notifiers, c.storeAndTargets} {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		part(ctx)
 		cancel()
@@ -203,6 +204,19 @@ func (c *checker) openStore(ctx context.Context) (*store.DB, error) {
 		}
 	}
 	return store.Open(ctx, c.cfg.Store.URL.Reveal(), store.Options{Dir: dir})
+}
+
+// notifiers connects to them; a post would disturb people (heliograph notify makes one).
+func (c *checker) notifiers(ctx context.Context) {
+	for _, n := range c.cfg.Notifiers {
+		channel, err := notify.New(n, notify.Deps{})
+		detail := ""
+		if err == nil {
+			detail, err = channel.Check(ctx)
+			err = errors.Join(err, channel.Close())
+		}
+		c.say("notifier "+n.Name, "connect", err, detail, "check url of this notifier, and that it can be reached from this machine")
+	}
 }
 
 func targetRemedy(err error) string {

@@ -24,6 +24,7 @@ import (
 type workers struct {
 	run     []func(context.Context) error
 	clients map[string]crmclient.Client
+	closers []named // what ends with the workers
 	metrics *generation
 	close   func()
 	log     func(msg string, args ...any)
@@ -51,9 +52,14 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 	w := &workers{clients: map[string]crmclient.Client{}, metrics: &generation{to: g.registry}, log: g.log.Error}
 	defer func() {
 		if err != nil {
+			w.closeAll()
 			w.metrics.drop()
 		}
 	}()
+	channels, err := g.newNotifiers(cfg, w)
+	if err != nil {
+		return nil, err
+	}
 	var targets []mirror.Target
 	for _, t := range cfg.Targets {
 		c, err := catalog.New(t, catalog.Deps{
@@ -63,6 +69,9 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
 		w.clients[t.Name] = c
+		if closer, ok := c.(io.Closer); ok {
+			w.closers = append(w.closers, named{"target " + t.Name, closer})
+		}
 		targets = append(targets, mirror.Target{Name: t.Name, Client: c, Deliver: t.Deliver, Alarm: t.Alarm})
 	}
 	book := g.newContacts(cfg, w)
@@ -76,7 +85,7 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 		return nil, err
 	}
 	m := mirror.New(mirror.Options{
-		Scope: inScope, Masking: masking,
+		Scope: inScope, Masking: masking, Tell: tellAlarms(cfg, channels),
 		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg), Directory: book,
 		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, OptedOut: optedOut(choices), Workers: cfg.Mirror.Workers,
 		MaxAttempts: cfg.Mirror.MaxAttempts, Claims: g.limits, Logger: g.log, Registerer: w.metrics,
@@ -117,14 +126,16 @@ func (w *workers) stop() {
 	}
 	w.done.Wait()
 	w.close()
-	for name, c := range w.clients {
-		if c, ok := c.(io.Closer); ok {
-			if err := c.Close(); err != nil {
-				w.log("a target did not close", "target", name, "err", err)
-			}
+	w.closeAll()
+	w.metrics.drop()
+}
+
+func (w *workers) closeAll() {
+	for _, c := range w.closers {
+		if err := c.Close(); err != nil {
+			w.log("something did not close", "what", c.name, "err", err)
 		}
 	}
-	w.metrics.drop()
 }
 
 // optedOut tells which employees want no mail mirrored. While that cannot be read, nobody is named as an owner.
