@@ -3,20 +3,37 @@
 // A Source gives the token of one connection: it fetches one when there is none or it is about to expire, once for
 // all who ask at that moment, and anew when the other side refused it. How a token is got is a Fetch; those of OAuth 2.0
 // (RFC 6749) are here, and a vendor with a way of its own brings its own.
+//
+// A Keeper stores what its Sources get, encrypted, in the database that all nodes share. The store is the truth:
+// one row per connection, of which one node at a time gets a new token (it puts a lease into the row before it asks), and a
+// row is only replaced by who has seen what is in it (a version). So a refresh token that is good for one use is used once, and
+// the one that replaces it is durable before anybody sees the access token that came with it.
+//
+// One moment stays open: a vendor that has answered with a new refresh token, and a process that dies before the answer is
+// stored. It lasts as long as one transaction. The row keeps the old refresh token then; the next who needs a token waits for the
+// lease to end (at most leaseTime) and tries it. Microsoft, Google and Zoho still take it; of a vendor that does not, the
+// error says that a refresh was cut off, and a person connects again. If only the store fails, the answer stays in memory and is
+// written as soon as that goes.
+//
+//   - oauth.go: Token, Source, Fetch.
+//   - fetch.go, jwt.go, errors.go: the grants of OAuth 2.0 that need no person, and their errors.
+//   - code.go, device.go: those that begin with a person.
+//   - keeper.go, rows.go: what is stored. kept.go: the Source over it. memory.go: the one over nothing.
+//
+// The package opens no connection: requests go through a Poster. Passwords of users are not traded for tokens (RFC 6749, 4.3).
 package oauth
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
 // Token is what a vendor gave for some time.
 type Token struct {
 	Access  string            `json:"access"`
-	Type    string            `json:"type,omitempty"`  // Bearer, usually
-	Expires time.Time         `json:"expires"`         // zero: not told
-	Extra   map[string]string `json:"extra,omitempty"` // what else the vendor said, such as instance_url
+	Type    string            `json:"type,omitempty"`   // Bearer, usually
+	Expires time.Time         `json:"expires,omitzero"` // zero: not told
+	Extra   map[string]string `json:"extra,omitempty"`  // what else the vendor said, such as instance_url
 }
 
 // Fetch gets a new token from its vendor.
@@ -34,73 +51,13 @@ type Source interface {
 // early is how long before its end a token is replaced: a request that begins with it must end with it.
 const early = time.Minute
 
-// Keeper makes Sources. A nil Keeper makes Sources that share nothing with other nodes.
-type Keeper struct{}
-
-// Source returns the Source of a connection. Name tells it from all others of the company.
-func (k *Keeper) Source(name string, fetch Fetch) Source {
-	return &source{fetch: fetch, turn: make(chan struct{}, 1)}
-}
-
-// Refreshing returns the Source of a connection whose consent a person gave (RFC 6749, 6): by "heliograph account connect",
-// or by a refresh token in the configuration, which is configured then and otherwise empty. A configured one that was not seen
-// before replaces what is stored. Where the vendor answers with another refresh token, that is stored before the access token is used.
-// A nil Keeper knows only what is configured, and forgets a replacement with the process.
-func (k *Keeper) Refreshing(name string, p Poster, app App, configured string) Source {
-	refresh := configured
-	return k.Source(name, func(ctx context.Context) (Token, error) {
-		if refresh == "" {
-			return Token{}, explain(p, &Error{Code: CodeNotConnected})
-		}
-		token, next, err := app.refresh(ctx, p, refresh)
-		if err == nil {
-			refresh = next
-		}
-		return token, err
-	})
-}
-
-type source struct {
-	fetch Fetch
-	turn  chan struct{} // one fetch at a time
-	mu    sync.Mutex    // guards token
-	token Token
-}
-
-func (s *source) current() (Token, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.token
-	return t, t.Access != "" && (t.Expires.IsZero() || time.Until(t.Expires) > early)
-}
-
-func (s *source) Token(ctx context.Context) (Token, error) {
-	if t, ok := s.current(); ok {
-		return t, nil
+// usable says whether a token that was got at a time is still good enough. Of a short life the last quarter is left out.
+func (t Token) usable(got, now time.Time) bool {
+	if t.Access == "" {
+		return false
 	}
-	select {
-	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return Token{}, context.Cause(ctx)
+	if t.Expires.IsZero() {
+		return true
 	}
-	defer func() { <-s.turn }()
-	if t, ok := s.current(); ok {
-		return t, nil
-	}
-	t, err := s.fetch(ctx)
-	if err != nil {
-		return Token{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.token = t
-	return t, nil
-}
-
-func (s *source) Reject(_ context.Context, access string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.token.Access == access {
-		s.token = Token{}
-	}
+	return now.Before(t.Expires.Add(-min(early, t.Expires.Sub(got)/4)))
 }
