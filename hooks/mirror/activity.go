@@ -26,7 +26,10 @@ type built struct {
 }
 
 // excludedError says that a message is not for a target, or not any more.
-type excludedError struct{ reason string }
+type excludedError struct {
+	reason  string
+	private bool // it is out of scope, so that what an earlier attempt may have told is to be taken back
+}
 
 // Error returns the reason, as the ledger has it.
 func (e *excludedError) Error() string { return e.reason }
@@ -51,7 +54,7 @@ func (m *Mirror) build(ctx context.Context, t *target, key string) (built, error
 		return built{}, err
 	}
 	if why := t.unwantedMail(a.Direction, msg); why != "" {
-		return built{}, &excludedError{why}
+		return built{}, &excludedError{reason: why}
 	}
 	m.mask(t, a) // before anything is cut, lest half a number is left that nobody knows for one
 	t.shape(a)
@@ -93,7 +96,7 @@ func (m *Mirror) activity(ctx context.Context, t *target, key string) (*crmclien
 		return nil, nil, nil, fmt.Errorf("reading sightings of %s: %w", key, err)
 	}
 	if len(copies) == 0 {
-		return nil, nil, nil, &excludedError{unwantedAccount}
+		return nil, nil, nil, &excludedError{reason: unwantedAccount}
 	}
 	a := &crmclient.Activity{Key: key, Thread: threads[0], Unconfirmed: true}
 	var msg *message.Message

@@ -26,7 +26,8 @@ type sighting struct {
 	unconfirmed bool
 	excluded    string     // why it is not in scope
 	rule        scope.Kind // of the rule that excluded it
-	veto        bool       // it shows that no copy may leave
+	veto        bool       // it shows that other copies may not leave either:
+	vetoAll     bool       // all of them, not only those that are as good as the same
 	decided     string     // generation of what decided
 	form        string     // key of what was seen
 	// The place in a mailbox, of the kinds that have one.
@@ -64,6 +65,7 @@ type recorded struct {
 	bond        bond     // how a new form was recognised as another message's
 	again       bool     // other entries are to be handled once more
 	added       []string // targets that got a job
+	recalled    []string // targets that are asked to give the message back
 }
 
 // record writes the sighting of a message. It runs in one transaction. read holds messages that it asked for with errCopies.
@@ -101,7 +103,8 @@ func (m *Mirror) record(ctx context.Context, tx store.Querier, s sighting, msg *
 			return out, fmt.Errorf("verdict: %w", err)
 		}
 	}
-	if err := m.vetoed(ctx, tx, &s, msg.Key, out.newMessage); err != nil {
+	alone := out.newMessage && out.bond == bondNone
+	if out.recalled, err = m.vetoed(ctx, tx, &s, msg.Key, msg.MessageID, alone); err != nil {
 		return out, fmt.Errorf("scope: %w", err)
 	}
 	out.excluded = s.rule

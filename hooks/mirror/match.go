@@ -152,7 +152,7 @@ func (m *Mirror) match(ctx context.Context, t *target, a *crmclient.Activity, p 
 	people := m.correspondents(p.external)
 	if len(people) == 0 {
 		if t.Deliver.Mail.KnownOnly && !again {
-			return nil, &excludedError{unwantedUnknown}
+			return nil, &excludedError{reason: unwantedUnknown}
 		}
 		return nil, nil
 	}
@@ -160,14 +160,14 @@ func (m *Mirror) match(ctx context.Context, t *target, a *crmclient.Activity, p 
 		return nil, err
 	}
 	if t.Deliver.Mail.KnownOnly && !again && !slices.ContainsFunc(people, func(c *correspondent) bool { return len(c.known) > 0 }) {
-		return nil, &excludedError{unwantedUnknown} // before anybody is created
+		return nil, &excludedError{reason: unwantedUnknown} // before anybody is created
 	}
 	decided, err := m.decisions(ctx, m.o.Store.Reader(), a.Key, people)
 	if err != nil {
 		return nil, fmt.Errorf("reading review decisions: %w", err)
 	}
 	if !again && decided.ignoresAll(people) {
-		return nil, &excludedError{reasonIgnored + people[0].subject}
+		return nil, &excludedError{reason: reasonIgnored + people[0].subject}
 	}
 	work := matching{m: m, t: t, a: a, companies: map[string]*crmclient.Company{}}
 	var wait []*correspondent

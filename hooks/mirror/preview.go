@@ -61,9 +61,9 @@ func Foresee(ctx context.Context, o PreviewOptions, e journal.Entry, body io.Rea
 		return out, err
 	}
 	if o.Store != nil && out.Decision.Include {
-		veto, err := vetoOf(ctx, o.Store, msg.Key)
+		veto, err := vetoOn(ctx, o.Store, msg.Key)
 		if err != nil {
-			return out, fmt.Errorf("reading what keeps the message here: %w", err)
+			return out, err
 		}
 		if veto != "" {
 			out.Decision = scope.Decision{Kind: scope.KindVeto, Why: reasonVeto + veto, Message: true}

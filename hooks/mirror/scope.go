@@ -56,44 +56,12 @@ func (m *Mirror) decide(ctx context.Context, s *sighting, e journal.Entry, msg *
 	if err != nil {
 		return fmt.Errorf("deciding on entry %s: %w", s.entry, err)
 	}
-	s.excluded, s.rule, s.veto, s.decided = "", "", false, d.Generation
+	s.excluded, s.rule, s.veto, s.vetoAll, s.decided = "", "", false, false, d.Generation
 	if !d.Include {
 		s.excluded, s.rule, s.veto = clip(d.Reason()), d.Kind, d.Message
+		m.weigh(s, p.from.Address)
 	}
 	return nil
-}
-
-// reasonVeto begins the ledger's reason for a copy that another one keeps here.
-const reasonVeto = "another copy shows that the message must not leave: "
-
-// vetoed writes down that the message itself must not leave, or finds that another copy showed it. The message is locked.
-func (m *Mirror) vetoed(ctx context.Context, tx store.Querier, s *sighting, key string, isNew bool) error {
-	if s.veto {
-		return writeVeto(ctx, tx, *s, key, store.Micros(m.o.Now()))
-	}
-	if isNew || s.excluded != "" {
-		return nil
-	}
-	by, err := vetoOf(ctx, tx, key)
-	if by != "" {
-		s.excluded, s.rule = clip(reasonVeto+by), scope.KindVeto
-	}
-	return err
-}
-
-func writeVeto(ctx context.Context, tx store.Querier, s sighting, key string, at int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO scope_vetoes (message_key, entry, reason, at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (message_key) DO NOTHING`, key, s.entry.String(), s.excluded, at)
-	return err
-}
-
-// vetoOf returns why no copy of a message may leave, or nothing.
-func vetoOf(ctx context.Context, q store.Querier, key string) (reason string, err error) {
-	err = q.QueryRowContext(ctx, `SELECT reason FROM scope_vetoes WHERE message_key = $1`, key).Scan(&reason)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return reason, err
 }
 
 // stillInScope looks at the message again, for rules and choices that came since its sightings were recorded. What fell out of scope
@@ -104,9 +72,9 @@ func (m *Mirror) stillInScope(ctx context.Context, key string) error {
 		return err
 	}
 	q := m.o.Store.Reader()
-	veto, err := vetoOf(ctx, q, key)
+	v, err := readVetoes(ctx, q, key)
 	if err != nil {
-		return fmt.Errorf("reading what keeps message %s here: %w", key, err)
+		return err
 	}
 	copies, err := someSightings(ctx, q, key, `AND excluded = ''`)
 	if err != nil {
@@ -116,13 +84,14 @@ func (m *Mirror) stillInScope(ctx context.Context, key string) error {
 	if err != nil {
 		return fmt.Errorf("reading sightings of %s: %w", key, err)
 	}
-	if veto == "" && len(settled) == len(copies) && len(copies) > 0 {
+	held := slices.ContainsFunc(copies, func(s sighting) bool { return v.of(s.form) != "" })
+	if !held && len(settled) == len(copies) && len(copies) > 0 {
 		return nil // as always, but when something changed
 	}
-	if veto, err = m.decideAgain(ctx, copies, settled, veto); err != nil {
+	if err := m.decideAgain(ctx, key, copies, settled, v); err != nil {
 		return err
 	}
-	if err := m.narrow(ctx, key, copies, veto); err != nil {
+	if err := m.narrow(ctx, key, copies); err != nil {
 		return fmt.Errorf("writing down what fell out of scope of %s: %w", key, err)
 	}
 	for _, s := range copies {
@@ -136,14 +105,14 @@ func (m *Mirror) stillInScope(ctx context.Context, key string) error {
 // maxReread bounds how many copies of one message are parsed again. What the others' headers differ in does not count then.
 const maxReread = 100
 
-// decideAgain fills in what keeps the copies here now, and returns the reason of a veto.
-func (m *Mirror) decideAgain(ctx context.Context, copies []sighting, settled []string, veto string) (string, error) {
+// decideAgain fills in what keeps the copies here now.
+func (m *Mirror) decideAgain(ctx context.Context, key string, copies []sighting, settled []string, v vetoes) error {
 	var msg *message.Message
 	var p people
 	read := 0
 	for i := range copies {
 		s := &copies[i]
-		if veto != "" || slices.Contains(settled, s.entry.String()) {
+		if v.of(s.form) != "" || slices.Contains(settled, s.entry.String()) {
 			continue
 		}
 		e, err := m.o.Journal.Entry(ctx, s.entry)
@@ -154,32 +123,42 @@ func (m *Mirror) decideAgain(ctx context.Context, copies []sighting, settled []s
 				msg = &message.Message{}
 			}
 		case err != nil:
-			return "", fmt.Errorf("reading entry %s: %w", s.entry, err)
+			return fmt.Errorf("reading entry %s: %w", s.entry, err)
 		case read < maxReread:
 			read++
 			if msg, err = parse(ctx, m.event(e)); err != nil {
-				return "", err
+				return err
 			}
 			p = m.people(e, msg)
 		}
 		if err := m.decide(ctx, s, e, msg, p); err != nil {
-			return "", err
+			return err
 		}
-		if s.veto {
-			veto = s.excluded
+		if !s.veto {
+			continue
+		}
+		by := s.form
+		if s.vetoAll {
+			by = ""
+		}
+		v.add(by, s.excluded)
+		if err := v.load(ctx, m.o.Store.Reader(), key); err != nil {
+			return err
 		}
 	}
 	for i := range copies {
-		if s := &copies[i]; veto != "" && s.excluded == "" {
-			s.excluded, s.rule = clip(reasonVeto+veto), scope.KindVeto
+		s := &copies[i]
+		if by := v.of(s.form); by != "" && s.excluded == "" {
+			s.excluded, s.rule = clip(reasonVeto+by), scope.KindVeto
 		}
 	}
-	return veto, nil
+	return nil
 }
 
 // narrow writes down which copies fell out of scope, and under which generation the others stay in it.
-func (m *Mirror) narrow(ctx context.Context, key string, copies []sighting, veto string) error {
+func (m *Mirror) narrow(ctx context.Context, key string, copies []sighting) error {
 	now := m.o.Now()
+	var recalled []string
 	err := m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 		messageID, err := lockMessage(ctx, tx, key)
 		if err != nil {
@@ -191,6 +170,9 @@ func (m *Mirror) narrow(ctx context.Context, key string, copies []sighting, veto
 		}
 		var rows []journal.LedgerRow
 		for _, s := range copies {
+			if s.excluded == "" && s.decided == "" {
+				continue // which stays as it was decided
+			}
 			if s.excluded == "" {
 				if _, err := tx.ExecContext(ctx, `UPDATE sightings SET decided = $2 WHERE entry = $1 AND excluded = ''`, s.entry.String(), s.decided); err != nil {
 					return err
@@ -212,11 +194,16 @@ func (m *Mirror) narrow(ctx context.Context, key string, copies []sighting, veto
 				rows = append(rows, s.row(messageID, "", journal.LedgerExcluded, s.excluded, now))
 			}
 		}
-		return m.o.Journal.Note(ctx, tx, rows...)
+		if err := m.o.Journal.Note(ctx, tx, rows...); err != nil {
+			return err
+		}
+		recalled, err = m.recall(ctx, tx, key, messageID)
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	m.wakeWithdrawals(recalled)
 	for _, s := range copies {
 		if s.excluded != "" {
 			m.metrics.excluded.WithLabelValues(string(s.rule)).Inc()
@@ -244,7 +231,7 @@ func (m *Mirror) outOfScope(ctx context.Context, key string) error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("reading sightings of %s: %w", key, err)
 	}
-	return &excludedError{reason}
+	return &excludedError{reason: reason, private: true}
 }
 
 // confirmScope is the last look before an activity leaves, after the time that other calls took. Where one of its sightings fell

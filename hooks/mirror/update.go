@@ -225,12 +225,8 @@ func (m *Mirror) settleUpdate(ctx context.Context, t *target, key string, job qu
 		}
 		return m.o.Queue.Finish(ctx, tx, done)
 	})
-	if err != nil {
-		m.o.Logger.WarnContext(ctx, "update not written down", "target", t.Name, "message_key", key, "error", err)
-		if errors.Is(err, queue.ErrFenced) {
-			return done
-		}
-		return queue.Result{Action: queue.Retry, Reason: clip("writing the update down: " + err.Error())}
+	if res, failed := m.unwritten(ctx, "update", t, key, done, err); failed {
+		return res
 	}
 	return queue.Result{Job: job, Action: queue.Settled}
 }

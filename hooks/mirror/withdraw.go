@@ -124,7 +124,8 @@ func (w Withdrawal) messages(ctx context.Context, q store.Querier) ([]string, er
 	case w.MessageID != "":
 		query, arg = `SELECT key FROM messages WHERE message_id = $1 AND message_id <> '' ORDER BY key`, w.MessageID
 	case w.Account != "":
-		query, arg = `SELECT DISTINCT message_key FROM sightings WHERE account = $1 AND excluded = '' ORDER BY message_key`, strings.ToLower(w.Account)
+		query, arg = `SELECT DISTINCT message_key FROM sightings s WHERE account = $1
+			AND (excluded = '' OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_key = s.message_key)) ORDER BY message_key`, strings.ToLower(w.Account)
 	default:
 		query, arg = `SELECT message_key FROM correspondents WHERE address = $1 ORDER BY message_key`, message.NormalizeAddress(w.Address)
 	}
@@ -221,9 +222,7 @@ func shown(ctx context.Context, q store.Querier, key, target string) ([]sighting
 	}
 	var out []sighting
 	for _, s := range copies {
-		if s.excluded != "" {
-			continue
-		}
+		// The ledger knows: what fell out of scope later may be at the target all the same.
 		rows, err := journal.ReadLedger(ctx, q, journal.LedgerFilter{Entry: s.entry, Target: target})
 		if err != nil {
 			return nil, err
@@ -458,12 +457,8 @@ func (m *Mirror) settleWithdrawal(ctx context.Context, t *target, key string, jo
 		}
 		return m.o.Queue.Finish(ctx, tx, done)
 	})
-	if err != nil {
-		m.o.Logger.WarnContext(ctx, "withdrawal not written down", "target", t.Name, "message_key", key, "error", err)
-		if errors.Is(err, queue.ErrFenced) {
-			return done
-		}
-		return queue.Result{Action: queue.Retry, Reason: clip("writing the withdrawal down: " + err.Error())}
+	if res, failed := m.unwritten(ctx, "withdrawal", t, key, done, err); failed {
+		return res
 	}
 	return queue.Result{Job: job, Action: queue.Settled}
 }
