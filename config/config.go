@@ -248,6 +248,8 @@ type Limits struct {
 // Console is the address of metrics, health and the API.
 type Console struct {
 	Address string `yaml:"address"`
+	// PublicURL is where others reach it, without a slash at the end; empty: nobody does.
+	PublicURL string `yaml:"public_url"`
 }
 
 // Log is how the gateway logs.

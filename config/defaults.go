@@ -25,7 +25,7 @@ func defaults() *Config {
 		},
 		Customers: Customers{Scope: ScopeOwn},
 		Mirror:    Mirror{Internal: InternalExclude, Unmatched: UnmatchedCreate, Workers: 4, MaxAttempts: 20},
-		Privacy:   Privacy{Sensitivity: slices.Clone(defaultSensitivity), SubjectMarks: slices.Clone(defaultSubjectMarks)},
+		Privacy:   Privacy{Sensitivity: slices.Clone(defaultSensitivity), SubjectMarks: slices.Clone(defaultSubjectMarks), Withdraw: true},
 		Contacts: Contacts{
 			Interval:   Duration(5 * time.Minute),
 			StaleAfter: Duration(30 * time.Minute),

@@ -163,6 +163,8 @@ type DeliverAttachments struct {
 	ExceptTypes []string `yaml:"except_types"`
 	// InlineImages are pictures inside the text, most often logos; nil means that they are taken.
 	InlineImages *bool `yaml:"inline_images"`
+	// LinkExpires is how long the links of AttachLink work.
+	LinkExpires Duration `yaml:"link_expires"`
 }
 
 // AttachmentPolicy says how a target gets files.
@@ -172,10 +174,13 @@ type AttachmentPolicy string
 const (
 	AttachInline AttachmentPolicy = "inline" // the connector may read them
 	AttachSkip   AttachmentPolicy = "skip"   // only their names and sizes
+	AttachLink   AttachmentPolicy = "link"   // a link to each at the console
 )
 
 // Allowed lists the values.
-func (AttachmentPolicy) Allowed() []string { return []string{string(AttachInline), string(AttachSkip)} }
+func (AttachmentPolicy) Allowed() []string {
+	return []string{string(AttachInline), string(AttachSkip), string(AttachLink)}
+}
 
 // Alarm says when somebody should look at a target. Zero means never.
 type Alarm struct {
@@ -185,13 +190,19 @@ type Alarm struct {
 	Notify   []string `yaml:"notify"`   // notifiers that tell people of it
 }
 
+// defaultLinkExpires is long enough for whoever works on a deal, and ends before everybody has forgotten the link.
+const defaultLinkExpires = 30 * 24 * time.Hour
+
 func (t *Target) setDefaults() {
 	t.Deliver = Delivery{
 		When: DeliverNow, Text: TextFull, Mail: DeliverMail{Attachments: AttachmentAny},
-		Attachments: DeliverAttachments{Policy: AttachInline},
+		Attachments: DeliverAttachments{Policy: AttachInline, LinkExpires: Duration(defaultLinkExpires)},
 	}
 	t.Alarm = Alarm{Lag: Duration(time.Hour), Failures: 20, Dead: 1}
 }
+
+// maxLinkExpires is ten years: who wants links for ever wants the file in the CRM.
+const maxLinkExpires = Duration(3650 * 24 * time.Hour)
 
 // maxExcerpt is far above what anybody calls an excerpt; it catches a size in bytes or a slip.
 const maxExcerpt = 1_000_000
@@ -211,6 +222,12 @@ func (v *validator) delivery(path string, d *Delivery) {
 		v.bad(path+".text_limit", "has no use without text: excerpt", "Write text: excerpt, or take it out.")
 	}
 	a := d.Attachments
+	if a.Policy == AttachLink && v.cfg.Console.PublicURL == "" {
+		v.bad(path+".attachments.policy", "link needs console.public_url", "Write there where the CRM's users reach the console, such as https://mail-gateway.example.com.")
+	}
+	if a.LinkExpires < Duration(time.Hour) || a.LinkExpires > maxLinkExpires {
+		v.bad(path+".attachments.link_expires", "is not between 1h and 3650d", "Write 30d, for example.")
+	}
 	for key, list := range map[string][]string{"types": a.Types, "except_types": a.ExceptTypes} {
 		for i, pattern := range list {
 			list[i] = strings.ToLower(pattern)

@@ -12,6 +12,8 @@ type Privacy struct {
 	Groups       map[string][]string `yaml:"groups"` // names for accounts: addresses or *@domain
 	Rules        []PrivacyRule       `yaml:"rules"`  // the first that matches decides
 	Masking      []Masking           `yaml:"masking"`
+	// Withdraw takes mail back from targets when it turns out to be private after they have it.
+	Withdraw bool `yaml:"withdraw"`
 }
 
 // PrivacyRule is one rule. All conditions that it names must hold; of a list, one entry must.

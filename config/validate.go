@@ -163,12 +163,28 @@ func (v *validator) limits() {
 }
 
 func (v *validator) console() {
+	v.publicURL()
 	address := v.cfg.Console.Address
 	if !v.required("console.address", address, "Write 127.0.0.1:8025, for example.") {
 		return
 	}
 	if host, ok := v.address("console.address", address, true); ok && !isLoopback(host) {
 		v.warn("console.address", "the console is open to other machines; let a firewall or a reverse proxy guard it")
+	}
+}
+
+func (v *validator) publicURL() {
+	public := &v.cfg.Console.PublicURL
+	if *public == "" {
+		return
+	}
+	*public = strings.TrimRight(*public, "/")
+	u, err := url.Parse(*public)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		v.bad("console.public_url", quote(*public)+" is not the address of a web server", "Write https://mail-gateway.example.com, for example.")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		v.warn("console.public_url", "links are not encrypted; let a reverse proxy serve https")
 	}
 }
 

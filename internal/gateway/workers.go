@@ -87,7 +87,7 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 	m := mirror.New(mirror.Options{
 		Scope: inScope, Masking: masking, Tell: tellAlarms(cfg, channels),
 		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg), Directory: book,
-		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, OptedOut: optedOut(choices), Workers: cfg.Mirror.Workers,
+		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, OptedOut: optedOut(choices), KeepVetoed: !cfg.Privacy.Withdraw, Workers: cfg.Mirror.Workers,
 		MaxAttempts: cfg.Mirror.MaxAttempts, Claims: g.limits, Logger: g.log, Registerer: w.metrics,
 	})
 	learner := &signatures{
