@@ -48,6 +48,7 @@ func (u *Upstream) complete() {
 	preset, _ := u.Preset()
 	u.SMTP.complete(preset.SMTP)
 	u.IMAP.complete(preset.IMAP)
+	u.OAuth2.complete(preset.OAuth)
 	if len(u.Domains) == 0 {
 		u.Domains = slices.Clone(preset.Domains)
 	}

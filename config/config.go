@@ -60,6 +60,9 @@ type Upstream struct {
 	Provider string   `yaml:"provider"`
 	SMTP     Endpoint `yaml:"smtp"`
 	IMAP     Endpoint `yaml:"imap"`
+	// SignIn says whose credentials the upstream sees; OAuth2 is the application that enrolled accounts give access to.
+	SignIn SignInMode `yaml:"sign_in"`
+	OAuth2 OAuth2     `yaml:"oauth2"`
 }
 
 // Endpoint is one service of an upstream. Where the upstream names a provider,

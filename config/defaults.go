@@ -54,6 +54,7 @@ func defaults() *Config {
 func (u *Upstream) setDefaults() {
 	u.SMTP.setDefaults()
 	u.IMAP.setDefaults()
+	u.SignIn, u.OAuth2.Grant = SignInOwn, GrantConsent
 }
 
 func (e *Endpoint) setDefaults() {

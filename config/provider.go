@@ -26,6 +26,8 @@ type Preset struct {
 	// FetchBytesPerDay is how many bytes a user may download by IMAP in a day
 	// before the provider locks the account; zero means not known.
 	FetchBytesPerDay Bytes
+	// OAuth is what is known about the provider's OAuth 2.0; nil: it has none for mail.
+	OAuth *OAuthPreset
 	// Hint tells the operator what must be set at the provider, in one sentence.
 	Hint string
 }
@@ -128,17 +130,17 @@ func chinesePresets() []Preset {
 func worldPresets() []Preset {
 	list := []Preset{
 		{
-			Name: "gmail", Domains: []string{"gmail.com", "googlemail.com"}, StoresSent: true, MaxConnections: 15, FetchBytesPerDay: googleFetchPerDay,
+			Name: "gmail", Domains: []string{"gmail.com", "googlemail.com"}, StoresSent: true, MaxConnections: 15, FetchBytesPerDay: googleFetchPerDay, OAuth: google(false),
 			SMTP: implicit("smtp.gmail.com:465"), IMAP: implicit("imap.gmail.com:993"),
 			Hint: "Use OAuth2, or an app password (it needs 2-step verification).",
 		},
 		{
-			Name: "workspace", StoresSent: true, MaxConnections: 15, FetchBytesPerDay: googleFetchPerDay,
+			Name: "workspace", StoresSent: true, MaxConnections: 15, FetchBytesPerDay: googleFetchPerDay, OAuth: google(true),
 			SMTP: implicit("smtp.gmail.com:465"), IMAP: implicit("imap.gmail.com:993"), Hint: hintOAuth,
 		},
 		{
 			Name: "outlook", Domains: []string{"outlook.com", "hotmail.com", "live.com", "live.cn", "msn.com"},
-			StoresSent: true, OAuthOnly: true, Hint: hintOAuth,
+			StoresSent: true, OAuthOnly: true, Hint: hintOAuth, OAuth: microsoft("login.microsoftonline.com", "https://outlook.office.com", "", "consumers"),
 			SMTP: starttls("smtp-mail.outlook.com:587"), IMAP: implicit("outlook.office365.com:993"),
 		},
 		{
@@ -147,27 +149,27 @@ func worldPresets() []Preset {
 		},
 		{
 			Name: "yahoo", Domains: []string{"yahoo.com", "ymail.com", "rocketmail.com"},
-			SMTP: implicit("smtp.mail.yahoo.com:465"), IMAP: implicit("imap.mail.yahoo.com:993"), Hint: hintApp,
+			SMTP: implicit("smtp.mail.yahoo.com:465"), IMAP: implicit("imap.mail.yahoo.com:993"), Hint: hintApp, OAuth: yahoo(),
 		},
 		{
 			Name: "fastmail", Domains: []string{"fastmail.com", "fastmail.fm"},
-			SMTP: implicit("smtp.fastmail.com:465"), IMAP: implicit("imap.fastmail.com:993"), Hint: hintApp,
+			SMTP: implicit("smtp.fastmail.com:465"), IMAP: implicit("imap.fastmail.com:993"), Hint: hintApp, OAuth: fastmail(),
 		},
 		{
 			Name: "yandex", Domains: []string{"yandex.com", "yandex.ru", "ya.ru", "narod.ru"},
-			SMTP: implicit("smtp.yandex.com:465"), IMAP: implicit("imap.yandex.com:993"), Hint: hintApp,
+			SMTP: implicit("smtp.yandex.com:465"), IMAP: implicit("imap.yandex.com:993"), Hint: hintApp, OAuth: yandex(),
 		},
 	}
-	for name, hosts := range map[string][2]string{
-		"microsoft365": {"smtp.office365.com", "outlook.office365.com"},
-		// [U] from mail clients, not confirmed by the vendor
-		"microsoft365-china":   {"partner.outlook.cn", "partner.outlook.cn"},
-		"microsoft365-gcchigh": {"smtp.office365.us", "outlook.office365.us"},
-		"microsoft365-dod":     {"outlook-dod.office365.us", "outlook-dod.office365.us"},
+	for _, cloud := range []struct{ name, smtp, imap, login, scope, own string }{
+		{"microsoft365", "smtp.office365.com", "outlook.office365.com", "login.microsoftonline.com", "https://outlook.office.com", "https://outlook.office365.com"},
+		// [U] from mail clients, not confirmed by the vendor: the hosts, the login host and the scopes of the clouds below
+		{"microsoft365-china", "partner.outlook.cn", "partner.outlook.cn", "login.partner.microsoftonline.cn", "https://partner.outlook.cn", "https://partner.outlook.cn"},
+		{"microsoft365-gcchigh", "smtp.office365.us", "outlook.office365.us", "login.microsoftonline.us", "https://outlook.office365.us", "https://outlook.office365.us"},
+		{"microsoft365-dod", "outlook-dod.office365.us", "outlook-dod.office365.us", "login.microsoftonline.us", "https://outlook-dod.office365.us", "https://outlook-dod.office365.us"},
 	} {
 		list = append(list, Preset{
-			Name: name, StoresSent: true, Hint: hintSMTPAuth,
-			SMTP: starttls(hosts[0] + ":587"), IMAP: implicit(hosts[1] + ":993"),
+			Name: cloud.name, StoresSent: true, Hint: hintSMTPAuth, OAuth: microsoft(cloud.login, cloud.scope, cloud.own, "organizations"),
+			SMTP: starttls(cloud.smtp + ":587"), IMAP: implicit(cloud.imap + ":993"),
 		})
 	}
 	for name, zone := range map[string]string{

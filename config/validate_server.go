@@ -98,6 +98,7 @@ func (v *validator) upstreams() {
 		if u.IMAP.ForwardClient == ForwardXCLIENT {
 			v.bad(path+".imap.forward_client", "xclient is for SMTP only", "Write id, proxy or none.")
 		}
+		v.signIn(path, u)
 	}
 }
 
