@@ -18,6 +18,7 @@ import (
 	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
 	"heliograph/crmclient/webhook"
+	"heliograph/crmclient/zoho"
 	"heliograph/internal/limit"
 	"heliograph/internal/oauth"
 	"heliograph/internal/store"
@@ -44,6 +45,7 @@ type connector struct {
 var connectors = []connector{
 	{"builtin", validate[builtin.Config], openBuiltin},
 	from("webhook", openWebhook),
+	from("zoho", zoho.New),
 }
 
 // Types returns the names of all connectors, sorted.

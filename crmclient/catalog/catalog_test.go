@@ -64,7 +64,7 @@ func TestMistakes(t *testing.T) {
 		kind, section string
 		want          []string
 	}{
-		"unknown type":      {"salesfork", "", []string{`"salesfork"`, "builtin, webhook"}},
+		"unknown type":      {"salesfork", "", []string{`"salesfork"`, "builtin, ", "webhook"}},
 		"unknown key":       {"webhook", "url: http://127.0.0.1:1\nurk: x\n", []string{"urk"}},
 		"no url":            {"webhook", "timeout: 5s\n", []string{"url is missing"}},
 		"all at once":       {"webhook", "url: ftp://x\nsecret: whsec_x\nmax_concurrent: -1\n", []string{"url:", "secret:", "max_concurrent"}},

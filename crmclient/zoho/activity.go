@@ -1,0 +1,189 @@
+package zoho
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"heliograph/crmclient"
+	"heliograph/crmclient/fieldmap"
+)
+
+const (
+	maxActivitySubject = 255
+	maxDescription     = 32_000
+	maxTitle           = 120 // the name of a record of a module that a company made
+)
+
+// ActivityClient writes mails as records of a module, upserted by their key.
+type ActivityClient struct{ *Client }
+
+// activityDefaults are the fields of a mail in the module.
+func (c *Config) activityDefaults() fieldmap.Fields {
+	if c.Record != RecordActivity {
+		return nil
+	}
+	defaults := fieldmap.Fields{
+		"Name": fieldmap.From("subject", fieldmap.Default("(no subject)"), fieldmap.Cut(maxTitle)),
+	}
+	if c.activityModule() == moduleTasks {
+		defaults = fieldmap.Fields{
+			"Subject":     fieldmap.From("subject", fieldmap.Default("(no subject)"), fieldmap.Cut(maxActivitySubject)),
+			"Description": fieldmap.From("body", fieldmap.Cut(maxDescription)),
+			"Status":      fieldmap.Value("Completed"),
+			"Due_Date":    fieldmap.From("date", fieldmap.Date(fieldmap.DateFormat("date"), "")),
+			"Who_Id":      fieldmap.From("contact_ids", fieldmap.First(), fieldmap.Wrap("id")),
+		}
+	}
+	if c.KeyField != "" {
+		defaults[c.KeyField] = fieldmap.From("key")
+	}
+	return defaults
+}
+
+// fields fills the fields of an activity. left are all files that its text tells of.
+func (c *ActivityClient) fields(ctx context.Context, a *crmclient.Activity, left []crmclient.AttachmentLeft) (map[string]any, error) {
+	v := fieldmap.Activity(a)
+	notice := leftNotice(left)
+	v["body"] = fieldmap.CutRunes(a.Text, maxDescription-len([]rune(notice))) + notice
+	record, err := c.maps.activity.Apply(v)
+	if err != nil {
+		return nil, err
+	}
+	if c.cfg.activityModule() == moduleTasks {
+		relate(record, a)
+	}
+	if _, mapped := record["Owner"]; !mapped && a.Owner != "" {
+		id, err := c.userID(ctx, a.Owner)
+		if err != nil {
+			return nil, err
+		}
+		if id != "" {
+			record["Owner"] = map[string]any{"id": id}
+		}
+	}
+	return record, nil
+}
+
+// relate sets what a task is about: a lead, or else the company.
+func relate(record map[string]any, a *crmclient.Activity) {
+	if _, mapped := record["What_Id"]; mapped {
+		return
+	}
+	_, who := record["Who_Id"]
+	for _, k := range a.Contacts {
+		if k.Kind == crmclient.KindLead && !who {
+			record["What_Id"], record["$se_module"] = map[string]any{"id": k.ID}, moduleLead
+			return
+		}
+	}
+	if len(a.Companies) > 0 {
+		record["What_Id"], record["$se_module"] = map[string]any{"id": a.Companies[0].ID}, moduleAccount
+	}
+}
+
+// LogEmail upserts the record of the mail and adds its files.
+func (c *ActivityClient) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient.Receipt, error) {
+	unlock, err := c.keys.lock(ctx, a.Key)
+	if err != nil {
+		return crmclient.Receipt{}, err
+	}
+	defer unlock()
+	left, sent := split(a)
+	record, err := c.fields(ctx, a, left)
+	if err != nil {
+		return crmclient.Receipt{}, err
+	}
+	module := c.cfg.activityModule()
+	id, updated, err := c.write(ctx, http.MethodPost, "/"+module+"/upsert", record, map[string]any{"duplicate_check_fields": []string{c.cfg.KeyField}})
+	if err != nil {
+		return crmclient.Receipt{}, fmt.Errorf("log e-mail: %w", err)
+	}
+	for _, f := range sent {
+		if _, err := c.AttachFile(ctx, module, id, f); err != nil && crmclient.ClassOf(err) != crmclient.ClassPermanent {
+			return crmclient.Receipt{}, fmt.Errorf("attach file: %w", err)
+		}
+	}
+	return crmclient.Receipt{RemoteID: id, Duplicate: updated}, nil
+}
+
+// split tells the files that are sent from all that are left out.
+func split(a *crmclient.Activity) (left []crmclient.AttachmentLeft, sent []crmclient.Attachment) {
+	left = append(left, a.AttachmentsLeft...)
+	for _, f := range a.Attachments {
+		if reason := whyLeft(f, len(sent)); reason != "" {
+			left = append(left, crmclient.AttachmentLeft{Name: f.Name, Size: f.Size, Reason: reason})
+		} else {
+			sent = append(sent, f)
+		}
+	}
+	return left, sent
+}
+
+// UpdateEmail writes the fields of the record again, as they are now.
+func (c *ActivityClient) UpdateEmail(ctx context.Context, remoteID string, a *crmclient.Activity) (crmclient.Receipt, error) {
+	id, err := c.findActivity(ctx, remoteID, a.Key)
+	if err != nil {
+		return crmclient.Receipt{}, err
+	}
+	if id == "" {
+		return crmclient.Receipt{}, noRecord("the mail")
+	}
+	left, _ := split(a)
+	record, err := c.fields(ctx, a, left)
+	if err != nil {
+		return crmclient.Receipt{}, err
+	}
+	_, _, err = c.write(ctx, http.MethodPut, parent{c.cfg.activityModule(), id}.path(), record, nil)
+	if err != nil {
+		return crmclient.Receipt{}, fmt.Errorf("update e-mail: %w", err)
+	}
+	return crmclient.Receipt{RemoteID: id}, nil
+}
+
+// WithdrawEmail deletes the record.
+func (c *ActivityClient) WithdrawEmail(ctx context.Context, remoteID, key string) error {
+	id, err := c.findActivity(ctx, remoteID, key)
+	if err != nil || id == "" {
+		return err
+	}
+	_, err = c.call(ctx, request{method: http.MethodDelete, path: parent{c.cfg.activityModule(), id}.path()}, nil)
+	if isGone(err) {
+		return nil
+	}
+	return err
+}
+
+// findActivity returns the id of the record with the key, or nothing. COQL is asked, because the index of the search may be behind. An
+// id that is known is believed only if its record has the key.
+func (c *ActivityClient) findActivity(ctx context.Context, remoteID, key string) (string, error) {
+	where := c.cfg.KeyField + " = "
+	quoted, err := c.quote(key)
+	if err != nil {
+		return "", err
+	}
+	rows, err := c.coql(ctx, "select id from "+c.cfg.activityModule()+" where "+where+quoted+" limit 2")
+	if err != nil {
+		return "", err
+	}
+	for _, r := range rows {
+		if id := textOf(r["id"]); remoteID == "" || id == remoteID || len(rows) == 1 {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+func noRecord(what string) error {
+	return &crmclient.Error{Class: crmclient.ClassPermanent, Message: "Zoho CRM has no record of " + what, Err: crmclient.ErrNoRecord}
+}
+
+// isGone says that the record is not there. An id that Zoho's pattern allows but that nobody has is INVALID_DATA on the id.
+func isGone(err error) bool {
+	var f *fault
+	if errors.As(err, &f) {
+		return f.Code == "RESOURCE_NOT_FOUND" || f.Code == "INVALID_DATA" && (f.detail("id") != "" || f.detail("resource_path_index") != "")
+	}
+	return false
+}

@@ -1,0 +1,3 @@
+package zoho
+
+type channels struct{}
