@@ -6,6 +6,27 @@
 // connectors meet the same troubles. Errors that a vendor tells in the body of a 200 are the connector's to list,
 // as Faults. A connector without HTTP, such as the built-in CRM, runs the part of the suite that needs no wire.
 //
+// What a connector can do besides (tickets, records, files, webhooks …) is found by type assertion, and is tested as soon as the
+// fake says how to look at it. A vendor's fake takes part by implementing more interfaces, each on its own:
+//
+//   - TicketKeeper: crmclient.Ticketer
+//   - ObjectKeeper: RecordReader, RecordQuerier, RecordWriter, RecordChanges, Describer
+//   - FileKeeper, with ObjectKeeper: FileAttacher
+//   - WebhookSender: WebhookReceiver
+//   - TokenExpirer: tokens that run out in the middle of the work and credentials that are withdrawn
+//   - OtherWriter: which requests make tickets, objects and people, so that faults hit exactly these
+//
+// Subject.Checks holds the set-ups, good and bad, that Check must tell apart, each with what its remedy says. Of every HTTPFake the
+// suite makes a soak (Soak): many mails by several workers at the vendor's rate with faults of every kind,
+// after which each mail is there exactly once. A connector that keeps to a rate builds its client from Connection.Settings and Connection.Deps.
+// In the soak the environment decides how much: HELIOGRAPH_SOAK_MAILS (200) and HELIOGRAPH_SOAK_RATE (requests per second, 400).
+//
+//   - crmtest.go: Subject, Run
+//   - records.go, text.go, changes.go, contacts.go, people.go: activities and contacts
+//   - tickets.go, objects.go, query.go, files.go, hooks.go: the optional interfaces
+//   - wire.go, tokens.go, checks.go: faults, credentials, set-ups
+//   - soak.go, chaos.go: the soak and its faults
+//
 // It does not test what only one vendor has; that is the connector's own test.
 package crmtest
 
@@ -19,7 +40,9 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/config"
 	"heliograph/crmclient"
+	"heliograph/internal/limit"
 )
 
 // Subject is a connector under test.
@@ -39,6 +62,13 @@ type Subject struct {
 	MaxText int
 	// NoAttachments says that the vendor's record has no place for attachment names.
 	NoAttachments bool
+	// Checks are set-ups that crmclient.Checker must tell apart, by names such as good, wrong key, expired token, missing
+	// field, missing permission, wrong data centre.
+	Checks map[string]Check
+	// Refuse is how the vendor says that there were too many requests; nil means 429 with Retry-After. It is for the soak.
+	Refuse http.HandlerFunc
+	// Webhook tells of deliveries what the suite cannot know.
+	Webhook Webhook
 }
 
 // Connection is what New gets.
@@ -46,6 +76,20 @@ type Connection struct {
 	URL     string        // of the server; empty for a connector without HTTP
 	Timeout time.Duration // that the connector must use for its requests
 	Logger  *slog.Logger  // that the connector must log to
+	// RequestsPerSecond is what the server allows; zero means that it counts nothing.
+	RequestsPerSecond float64
+	// Limit is for crmclient.Deps; nil where nothing is counted.
+	Limit func(what string, rate limit.Rate) crmclient.RateLimiter
+}
+
+// Settings returns the settings of a connector for the connection.
+func (c Connection) Settings() crmclient.Settings {
+	return crmclient.Settings{URL: c.URL, Timeout: config.Duration(c.Timeout), RequestsPerSecond: c.RequestsPerSecond}
+}
+
+// Deps returns what a connector gets from outside.
+func (c Connection) Deps(target string) crmclient.Deps {
+	return crmclient.Deps{Target: target, Logger: c.Logger, Limit: c.Limit}
 }
 
 // Fake is a CRM that keeps what it is sent. Its methods may run concurrently.
@@ -90,9 +134,15 @@ type Fault struct {
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	s.runRecords(t)
+	s.runText(t)
 	s.runChanges(t)
+	s.runTickets(t)
+	s.runObjects(t)
+	s.runWebhooks(t)
+	s.runChecks(t)
 	if _, ok := s.Fake(t).(Seeder); ok {
 		t.Run("find contacts", s.findContacts)
+		s.runPeople(t)
 	}
 	if _, ok := s.Fake(t).(ContactKeeper); ok {
 		t.Run("contacts", s.runContacts)
@@ -100,6 +150,11 @@ func Run(t *testing.T, s Subject) {
 	if _, ok := s.Fake(t).(HTTPFake); ok {
 		s.runWire(t)
 		s.runChangesOnWire(t)
+		s.runTokens(t)
+		t.Run("soak", func(t *testing.T) {
+			t.Parallel()
+			Soak(t, s, SoakOptions{})
+		})
 	}
 }
 

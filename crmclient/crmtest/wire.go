@@ -21,8 +21,10 @@ import (
 type gate struct {
 	server *httptest.Server
 	fake   HTTPFake
-	fault  atomic.Pointer[http.HandlerFunc] // answers instead of the fake; nil means no fault
-	writes atomic.Bool                      // the fault concerns only the requests that make a record
+	fault  atomic.Pointer[http.HandlerFunc]         // answers instead of the fake; nil means no fault
+	only   atomic.Pointer[func(*http.Request) bool] // the fault concerns only these; nil means all
+	passed atomic.Int64                             // requests that came
+	watch  func(request string)                     // told of requests that write, where it is set before the first
 	quit   chan struct{}
 }
 
@@ -38,8 +40,12 @@ func newGate(t *testing.T, f HTTPFake) *gate {
 
 // ServeHTTP passes the request to the fault or to the fake.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	fault := g.fault.Load()
-	if fault == nil || g.writes.Load() && !g.fake.Writes(r) {
+	g.passed.Add(1)
+	if g.watch != nil && g.fake.Writes(r) {
+		g.watch(r.Method)
+	}
+	fault, only := g.fault.Load(), g.only.Load()
+	if fault == nil || only != nil && !(*only)(r) {
 		g.fake.ServeHTTP(w, r)
 		return
 	}
@@ -48,7 +54,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // set installs a fault for all requests; nil ends it.
 func (g *gate) set(h http.HandlerFunc) {
-	g.writes.Store(false)
+	g.only.Store(nil)
 	if h == nil {
 		g.fault.Store(nil)
 		return
@@ -57,9 +63,12 @@ func (g *gate) set(h http.HandlerFunc) {
 }
 
 // setWrites installs a fault for the requests that make a record.
-func (g *gate) setWrites(h http.HandlerFunc) {
-	g.set(h)
-	g.writes.Store(true)
+func (g *gate) setWrites(h http.HandlerFunc) { g.setOnly(g.fake.Writes, h) }
+
+// setOnly installs a fault for some requests.
+func (g *gate) setOnly(which func(*http.Request) bool, h http.HandlerFunc) {
+	g.only.Store(&which)
+	g.fault.Store(&h)
 }
 
 // commit lets the fake do its work but keeps its answer back.

@@ -161,8 +161,8 @@ func subject(answer int) crmtest.Subject {
 		},
 		New: func(t *testing.T, _ crmtest.Fake, c crmtest.Connection) crmclient.Client {
 			cfg := fullConfig(c.URL)
-			cfg.Timeout = config.Duration(c.Timeout)
-			return open(t, cfg, crmclient.Deps{Target: "hook", Logger: c.Logger})
+			cfg.Timeout, cfg.RequestsPerSecond = config.Duration(c.Timeout), c.RequestsPerSecond
+			return open(t, cfg, c.Deps("hook"))
 		},
 		Secrets: []string{secret, secret[len("whsec_"):], previous, token, "s3cr3t-in-a-header", path},
 	}
