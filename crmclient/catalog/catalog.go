@@ -17,6 +17,7 @@ import (
 	"heliograph/config"
 	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
+	"heliograph/crmclient/kingdee"
 	"heliograph/crmclient/webhook"
 	"heliograph/crmclient/zoho"
 	"heliograph/internal/limit"
@@ -44,6 +45,7 @@ type connector struct {
 // connectors is the table, sorted by name.
 var connectors = []connector{
 	{"builtin", validate[builtin.Config], openBuiltin},
+	from("kingdee", kingdee.New),
 	from("webhook", openWebhook),
 	from("zoho", zoho.New),
 }
