@@ -102,7 +102,7 @@ type chaos struct {
 }
 
 func newChaos(s Subject, g *gate, part float64) *chaos {
-	c := &chaos{block: max(1, int(1/part)), random: rand.New(rand.NewPCG(5000, 5))} //nolint:gosec // the same each time, on purpose
+	c := &chaos{block: max(1, int(1/part)), random: rand.New(rand.NewPCG(5000, 5))} // the same each time, on purpose
 	status := func(code int, commit bool) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if commit {
