@@ -28,6 +28,7 @@ const (
 	soakTimeout  = 500 * time.Millisecond // of a request: what silence costs
 	soakWindow   = 50 * time.Millisecond  // the rate is enforced over windows of this length, in place of the vendor's seconds
 	soakAttempts = 60                     // of one mail; with one fault in twenty requests nobody gets there
+	soakRefusals = 5000                   // of one mail, by the rate
 	soakBackoff  = 5 * time.Millisecond   // in place of the queue's 2 s, doubled each time
 	soakPause    = 25 * time.Millisecond  // in place of the mirror's pause after a refusal without a time
 )
@@ -99,8 +100,8 @@ type soak struct {
 	until time.Time  // the target is left alone
 }
 
-// job is one attempt at one mail.
-type job struct{ mail, attempt int }
+// job is one attempt at one mail. Refusals for the rate are no attempts, as with the queue.
+type job struct{ mail, attempt, refused int }
 
 func (r *soak) start() {
 	fake, ok := r.s.Fake(r.t).(HTTPFake)
@@ -186,7 +187,7 @@ func (r *soak) attempt(j job) (done bool) {
 	if !r.waitForTarget(ctx) {
 		return true
 	}
-	if e, ok := r.fake.(TokenExpirer); ok && j.attempt == 1 && j.mail%(r.o.Mails/4+1) == r.o.Mails/8 {
+	if e, ok := r.fake.(TokenExpirer); ok && j.attempt == 1 && j.refused == 0 && j.mail%(r.o.Mails/4+1) == r.o.Mails/8 {
 		e.ExpireTokens(r.t)
 	}
 	a := Activity(soakKey(j.mail))
@@ -194,13 +195,17 @@ func (r *soak) attempt(j job) (done bool) {
 	if err == nil {
 		return true
 	}
-	if j.attempt >= soakAttempts || ctx.Err() != nil {
+	if j.attempt >= soakAttempts || j.refused >= soakRefusals || ctx.Err() != nil {
 		r.t.Errorf("mail %s: still failing after %d attempts: %v", a.Key, j.attempt, err)
 		return true
 	}
 	pause, done := r.judge(j, err)
 	if !done {
-		j.attempt++
+		if crmclient.ClassOf(err) == crmclient.ClassRate {
+			j.refused++
+		} else {
+			j.attempt++
+		}
 		time.AfterFunc(pause, func() { r.jobs <- j })
 	}
 	return done
