@@ -2,6 +2,7 @@ package kingdee
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -175,6 +176,9 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil // a name that cannot be read is none
 }
 
+// plainField is the type of a field that refers to nothing; the site tells no more of it.
+const plainField = "field"
+
 // describe returns the fields of a form: those of its head, then those of its entries.
 func (c *Client) describe(ctx context.Context, form string) ([]crmclient.Field, error) {
 	answer, err := c.call(ctx, reading, "QueryBusinessInfo", argument{"data", map[string]string{"FormId": form}})
@@ -199,7 +203,7 @@ func (c *Client) describe(ctx context.Context, form string) ([]crmclient.Field, 
 		for _, f := range p.Fields {
 			must := strings.Trim(string(f.Must), `"`)
 			fields = append(fields, crmclient.Field{
-				Name: f.Key, Label: string(f.Name), Type: f.LookedUp,
+				Name: f.Key, Label: string(f.Name), Type: cmp.Or(f.LookedUp, plainField),
 				Required: i == 0 && (must == "1" || must == "true"), // of entries only where there is one
 			})
 		}

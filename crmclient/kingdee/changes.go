@@ -111,7 +111,7 @@ func (c *Client) changed(ctx context.Context, o Object, fields []string, w *wind
 	if err != nil {
 		return nil, false, err
 	}
-	last := w.From
+	last, overlap := w.From, int64(c.cfg.Overlap.D()/time.Second)
 	for _, r := range rows {
 		t, ok := c.timeOf(r[o.Modified])
 		if !ok {
@@ -132,15 +132,15 @@ func (c *Client) changed(ctx context.Context, o Object, fields []string, w *wind
 			w.Start += len(rows)
 		}
 	} else {
-		w.From, w.Start = min(w.High, c.now().Unix())-int64(c.cfg.Overlap.D()/time.Second), 0
+		w.From, w.Start = min(w.High, c.now().Unix())-overlap, 0
 	}
-	w.forget()
+	w.forget(overlap)
 	return fresh, more, nil
 }
 
-// forget drops what the window has left behind, and the oldest beyond the bound.
-func (w *window) forget() {
-	maps.DeleteFunc(w.Seen, func(_ string, at int64) bool { return at < w.From })
+// forget drops what the window will not come back to, and the oldest beyond the bound.
+func (w *window) forget(overlap int64) {
+	maps.DeleteFunc(w.Seen, func(_ string, at int64) bool { return at < min(w.From, w.High-overlap) })
 	if len(w.Seen) <= maxSeen {
 		return
 	}

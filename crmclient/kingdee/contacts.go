@@ -165,7 +165,7 @@ func (c *Client) ContactByID(ctx context.Context, id string) (crmclient.Contact,
 // key for it, so an earlier try whose outcome is not known is found by the address.
 func (c *Client) CreateContact(ctx context.Context, who crmclient.Person, owner string) (crmclient.Contact, error) {
 	address := strings.ToLower(who.Address)
-	done, err := c.single.enter(ctx, "contact:"+address)
+	done, err := c.turns.Take(ctx, "contact:"+address)
 	if err != nil {
 		return crmclient.Contact{}, err
 	}
@@ -240,7 +240,7 @@ func (c *Client) ListContacts(ctx context.Context, cursor string) ([]crmclient.C
 
 // WriteContact changes a person where its fields are still what the writer saw.
 func (c *Client) WriteContact(ctx context.Context, id string, fields, base map[string]string) error {
-	done, err := c.single.enter(ctx, "contact-id:"+id)
+	done, err := c.turns.Take(ctx, "contact-id:"+id)
 	if err != nil {
 		return err
 	}

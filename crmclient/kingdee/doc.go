@@ -17,7 +17,7 @@
 //   - api.go, filter.go: queries, Save and the other operations, metadata; filters without injection
 //   - contacts.go: people and customers; mail.go, files.go: mail and files
 //   - records.go, changes.go: stock, orders and any other form for rules; polling for changes
-//   - keyed.go: one at a time per key, and a small memory
+//   - memory.go: a small memory of numbers
 //
 // Settings hide what no source confirms:
 //

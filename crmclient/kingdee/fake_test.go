@@ -8,8 +8,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"math/big"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,6 +36,7 @@ const (
 	identity  = "s3cr3t-identity"
 	mailForm  = "F_HG_Mail"
 	people    = "BD_CommonContact"
+	orders    = "SAL_SaleOrder"
 	prefix    = "/K3Cloud/Kingdee.BOS.WebApi.ServicesStub."
 )
 
@@ -61,6 +65,8 @@ type site struct {
 	forms    map[string]*form
 	sessions map[string]bool
 	logins   int
+	issued   int
+	closed   bool // the application is switched off
 	calls    []string
 	nextID   int64
 	denied   string // form that the user may not read
@@ -212,7 +218,7 @@ func (s *site) logIn(service string, body []byte) any {
 			return refuse("签名错误")
 		}
 	case service == "LoginByAppSecret" && len(p) == 5 && s.login == "app_secret":
-		if p[3] != appSecret || p[4] != 2052.0 {
+		if p[3] != appSecret || p[4] != json.Number("2052") {
 			return refuse("应用密钥错误")
 		}
 	default:
@@ -224,11 +230,12 @@ func (s *site) logIn(service string, body []byte) any {
 		return refuse("数据中心不存在")
 	case p[1] != user:
 		return refuse("用户不存在")
-	case p[2] != appID:
+	case p[2] != appID || s.closed:
 		return refuse("应用未授权")
 	}
 	id := fmt.Sprintf("session-s3cr3t-%d", s.logins)
 	s.sessions[id] = true
+	s.issued++
 	return map[string]any{
 		"LoginResultType": 1, "Message": nil, "MessageCode": nil, "KDSVCSessionId": id, "IsSuccessByAPI": true,
 		"Context": map[string]any{"SessionId": "inner", "UserId": 16394, "UserName": user, "UserLocale": "zh-CN", "DataCenterName": "正式账套", "UserToken": "u"},
@@ -263,6 +270,7 @@ func sum(key, text string) string {
 func strict(b []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
+	d.UseNumber()
 	return d.Decode(into)
 }
 
@@ -361,6 +369,9 @@ func (s *site) query(data json.RawMessage) any {
 		}
 	}
 	match, err := parseFilter(q.FilterString, f)
+	if errors.Is(err, errNoField) {
+		return problem("ExecuteBillQuery", "9", "字段不存在")
+	}
 	if err != nil {
 		s.bad("filter %q: %v", q.FilterString, err)
 		return problem("ExecuteBillQuery", "8", "x")
@@ -391,6 +402,12 @@ func (s *site) query(data json.RawMessage) any {
 }
 
 func compare(a, b any) int {
+	if n, ok := a.(json.Number); ok {
+		x, _ := new(big.Rat).SetString(n.String())
+		if y, ok := new(big.Rat).SetString(fmt.Sprint(b)); ok {
+			return x.Cmp(y)
+		}
+	}
 	x, okX := a.(int64)
 	y, okY := b.(int64)
 	if okX && okY {
@@ -454,7 +471,7 @@ func (s *site) save(f *form, data json.RawMessage) any {
 	}
 	row := map[string]any{}
 	if id, update := in.Model[f.id]; update {
-		i := s.index(f, fmt.Sprint(int64(id.(float64))))
+		i := s.index(f, fmt.Sprint(id))
 		if i < 0 {
 			return problem("Save", "10", "数据不存在")
 		}
@@ -487,7 +504,7 @@ func (s *site) save(f *form, data json.RawMessage) any {
 		}
 		f.rows = append(f.rows, row)
 	}
-	row["FModifyDate"] = stamp(s.now())
+	row["FModifyDate"], row["FModifierId"] = stamp(s.now()), int64(16394)
 	number, _ := row["FBillNo"].(string)
 	return success(row[f.id], number)
 }
@@ -561,8 +578,104 @@ func (s *site) attach(data json.RawMessage) any {
 	return map[string]any{"Result": map[string]any{"ResponseStatus": map[string]any{"IsSuccess": true, "Errors": []any{}}, "FileId": in.FileID}}
 }
 
-func (s *site) Writes(r *http.Request) bool {
-	return strings.HasSuffix(r.URL.Path, "DynamicFormService.Save.common.kdsvc")
+// saves says whether a request saves into a form. It leaves the body as it was.
+func saves(r *http.Request, form string) bool {
+	if !strings.HasSuffix(r.URL.Path, "DynamicFormService.Save.common.kdsvc") {
+		return false
+	}
+	b, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	return bytes.Contains(b, []byte(`"`+form+`"`))
+}
+
+func (s *site) Writes(r *http.Request) bool       { return saves(r, mailForm) }
+func (s *site) WritesTicket(*http.Request) bool   { return false }
+func (s *site) WritesObject(r *http.Request) bool { return saves(r, orders) }
+func (s *site) WritesPerson(r *http.Request) bool { return saves(r, people) }
+func (s *site) FilesOnce() bool                   { return false }
+func (s *site) WritesFile(r *http.Request) bool {
+	return strings.HasSuffix(r.URL.Path, "AttachmentUpLoad.common.kdsvc")
+}
+
+func (s *site) Files(_ *testing.T, id string) []crmtest.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []crmtest.File
+	for name, u := range s.uploads {
+		if u.inter == id && u.done {
+			out = append(out, crmtest.File{ID: name, Name: u.name, Content: u.content})
+		}
+	}
+	return out
+}
+
+func (s *site) ExpireTokens(*testing.T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.sessions)
+}
+
+func (s *site) RefuseCredentials(*testing.T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.sessions)
+	s.closed = true
+}
+
+func (s *site) TokensIssued(*testing.T) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.issued
+}
+
+func (s *site) Object() crmtest.Object {
+	return crmtest.Object{Name: "orders", Text: "FNote", Number: "FAmount", MissingID: "424242", TellsOwn: true}
+}
+
+func (s *site) PutObject(_ *testing.T, id string, fields map[string]any) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.forms[orders]
+	row := map[string]any{}
+	if i := s.index(f, id); i >= 0 {
+		row = f.rows[i]
+	} else {
+		s.nextID++
+		row["FID"], row["FBillNo"] = s.nextID, fmt.Sprintf("XSDD%06d", s.nextID)
+		f.rows = append(f.rows, row)
+	}
+	maps.Copy(row, fields)
+	row["FModifyDate"], row["FModifierId"] = stamp(s.now()), int64(1)
+	return fmt.Sprint(row["FID"])
+}
+
+func (s *site) DeleteObject(_ *testing.T, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.forms[orders]
+	f.rows = slices.DeleteFunc(f.rows, func(r map[string]any) bool { return fmt.Sprint(r["FID"]) == id })
+}
+
+func (s *site) ObjectFields(_ *testing.T, id string) (map[string]any, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.forms[orders]
+	if i := s.index(f, id); i >= 0 {
+		return maps.Clone(f.rows[i]), true
+	}
+	return nil, false
+}
+
+func (s *site) ObjectsWithText(_ *testing.T, text string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for _, r := range s.forms[orders].rows {
+		if r["FNote"] == text {
+			ids = append(ids, fmt.Sprint(r["FID"]))
+		}
+	}
+	return ids
 }
 
 func (s *site) Records(*testing.T) []crmtest.Record {

@@ -10,6 +10,9 @@ import (
 // condition is one comparison of a filter, as the site's database reads it.
 var condition = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_.]*)(=|<>|<=|>=|<|>| IN | LIKE )`)
 
+// errNoField is what the site answers with a code of its own.
+var errNoField = errors.New("no such field")
+
 // parseFilter reads a filter: comparisons joined by AND, texts in quotes with quotes doubled.
 func parseFilter(filter string, f *form) (func(map[string]any) bool, error) {
 	var tests []func(map[string]any) bool
@@ -21,7 +24,7 @@ func parseFilter(filter string, f *form) (func(map[string]any) bool, error) {
 		}
 		field, op := m[1], strings.TrimSpace(m[2])
 		if _, ok := f.fields[field]; !ok && field != f.id {
-			return nil, fmt.Errorf("no field %s", field)
+			return nil, errNoField
 		}
 		rest = rest[len(m[0]):]
 		var values []string

@@ -27,7 +27,7 @@ type Client struct {
 	mail      *fieldmap.Map
 	updating  *fieldmap.Map // the part of mail that may become known later
 	creating  *fieldmap.Map
-	single    turns
+	turns     crmclient.Turns
 	numbers   memory // of people and employees
 }
 

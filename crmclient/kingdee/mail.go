@@ -78,9 +78,10 @@ func cutUnits(s string, limit int) string {
 	return s
 }
 
-// Caps returns the lengths of the section in runes, so that what the mirror cuts fits.
+// Caps returns the lengths of the section in runes. A rune may take two units; a subject is to fit in any case, while a
+// text that does not is cut here.
 func (c *Client) Caps() crmclient.Caps {
-	return crmclient.Caps{SubjectRunes: c.cfg.Mail.SubjectUnits, TextRunes: c.cfg.Mail.TextUnits, AttachmentBytes: c.cfg.Mail.AttachmentBytes}
+	return crmclient.Caps{SubjectRunes: max(c.cfg.Mail.SubjectUnits/2, 1), TextRunes: c.cfg.Mail.TextUnits, AttachmentBytes: c.cfg.Mail.AttachmentBytes}
 }
 
 // found is a mail that is there.
@@ -112,7 +113,7 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 	if a.Key == "" {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity has no key"}
 	}
-	done, err := c.single.enter(ctx, "mail:"+a.Key)
+	done, err := c.turns.Take(ctx, "mail:"+a.Key)
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
@@ -276,7 +277,7 @@ func (c *Client) reopen(ctx context.Context, f found) error {
 
 // UpdateEmail writes what became known later.
 func (c *Client) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activity) (crmclient.Receipt, error) {
-	done, err := c.single.enter(ctx, "mail:"+a.Key)
+	done, err := c.turns.Take(ctx, "mail:"+a.Key)
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
@@ -316,7 +317,7 @@ func (c *Client) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activit
 
 // WithdrawEmail deletes the mail. What is not there is deleted.
 func (c *Client) WithdrawEmail(ctx context.Context, _, key string) error {
-	done, err := c.single.enter(ctx, "mail:"+key)
+	done, err := c.turns.Take(ctx, "mail:"+key)
 	if err != nil {
 		return err
 	}

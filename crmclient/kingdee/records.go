@@ -173,7 +173,7 @@ func (c *Client) CreateRecord(ctx context.Context, object, key string, fields ma
 		e.Remedy = fmt.Sprintf("add a text field to the form in BOS 设计器 and name it as objects.%s.key", object)
 		return crmclient.Receipt{}, e
 	}
-	done, err := c.single.enter(ctx, o.Form+":"+key)
+	done, err := c.turns.Take(ctx, o.Form+":"+key)
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}

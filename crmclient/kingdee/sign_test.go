@@ -2,7 +2,11 @@ package kingdee
 
 import (
 	"encoding/base64"
+	"heliograph/crmclient"
+	"strings"
 	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // The worked example of LoginBySign; the SHA-1 of the same text is computed with sha1sum.
@@ -68,6 +72,50 @@ func FuzzClientSecret(f *testing.F) {
 	f.Fuzz(func(t *testing.T, appID string) {
 		if _, secret, err := clientSecret(appID, defaultMask); err == nil && secret == "" {
 			t.Errorf("%q: an empty secret", appID)
+		}
+	})
+}
+
+// A text in a filter ends only where we end it.
+func FuzzQuote(f *testing.F) {
+	f.Add("O'Hara")
+	f.Add("' OR '1'='1")
+	f.Fuzz(func(t *testing.T, s string) {
+		q := quote(s)
+		inner := q[1 : len(q)-1]
+		if q[0] != '\'' || q[len(q)-1] != '\'' || strings.Contains(strings.ReplaceAll(inner, "''", ""), "'") {
+			t.Errorf("%q became %q", s, q)
+		}
+		if got := strings.ReplaceAll(inner, "''", "'"); got != strings.ReplaceAll(s, "\x00", "") {
+			t.Errorf("%q means %q", s, got)
+		}
+	})
+}
+
+func FuzzCutUnits(f *testing.F) {
+	f.Add("长文本👋", 3)
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		limit = 1 + (limit&0xffff)%100
+		s = strings.ToValidUTF8(s, "?")
+		got := cutUnits(s, limit)
+		if n := len(utf16.Encode([]rune(got))); n > limit || !utf8.ValidString(got) {
+			t.Errorf("%q cut to %d is %q with %d units", s, limit, got, n)
+		}
+		if len(utf16.Encode([]rune(s))) <= limit && got != s {
+			t.Errorf("%q fits into %d but became %q", s, limit, got)
+		}
+	})
+}
+
+// Answers of any form are an error or not, but never a panic.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(`[[{"Result":{"ResponseStatus":{"IsSuccess":false,"MsgCode":1,"Errors":[{"Message":"x"}]}}}]]`))
+	f.Add([]byte(`{"Result":{"ResponseStatus":null}}`))
+	c := &Client{transport: &crmclient.Transport{Redactor: crmclient.NewRedactor()}}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		err := c.answerError(&crmclient.Answer{Status: 200, Body: body})
+		if err != nil && crmclient.ClassOf(err) == "" {
+			t.Errorf("%q: an error without a class: %v", body, err)
 		}
 	})
 }
