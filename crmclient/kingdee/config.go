@@ -140,14 +140,22 @@ const (
 
 // defaultObjects are forms that rules ask for. Which fields a site has depends on its edition: a section may change them.
 var defaultObjects = map[string]Object{
-	"STK_Inventory": {ID: "FID", Modified: "FUpdateTime",
-		Fields: []string{"FMaterialId.FNumber", "FMaterialId.FName", "FStockId.FNumber", "FStockId.FName", "FLot.FNumber", "FBaseQty"}},
-	"SAL_SaleOrder": {ID: "FID", Number: "FBillNo", Modified: "FModifyDate",
-		Fields: []string{"FBillNo", "FDate", "FDocumentStatus", "FCloseStatus", "FCustId.FNumber", "FCustId.FName", "FSalerId.FName"}},
-	"PUR_PurchaseOrder": {ID: "FID", Number: "FBillNo", Modified: "FModifyDate",
-		Fields: []string{"FBillNo", "FDate", "FDocumentStatus", "FCloseStatus", "FSupplierId.FNumber", "FSupplierId.FName"}},
-	"AR_receivable": {ID: "FID", Number: "FBillNo", Modified: "FModifyDate",
-		Fields: []string{"FBillNo", "FDate", "FDocumentStatus", "FCUSTOMERID.FNumber", "FCUSTOMERID.FName", "FENDDATE", "FALLAMOUNTFOR"}},
+	"STK_Inventory": {
+		ID: "FID", Modified: "FUpdateTime",
+		Fields: []string{"FMaterialId.FNumber", "FMaterialId.FName", "FStockId.FNumber", "FStockId.FName", "FLot.FNumber", "FBaseQty"},
+	},
+	"SAL_SaleOrder": {
+		ID: "FID", Number: "FBillNo", Modified: "FModifyDate",
+		Fields: []string{"FBillNo", "FDate", "FDocumentStatus", "FCloseStatus", "FCustId.FNumber", "FCustId.FName", "FSalerId.FName"},
+	},
+	"PUR_PurchaseOrder": {
+		ID: "FID", Number: "FBillNo", Modified: "FModifyDate",
+		Fields: []string{"FBillNo", "FDate", "FDocumentStatus", "FCloseStatus", "FSupplierId.FNumber", "FSupplierId.FName"},
+	},
+	"AR_receivable": {
+		ID: "FID", Number: "FBillNo", Modified: "FModifyDate",
+		Fields: []string{"FBillNo", "FDate", "FDocumentStatus", "FCUSTOMERID.FNumber", "FCUSTOMERID.FName", "FENDDATE", "FALLAMOUNTFOR"},
+	},
 	"BD_Customer":      {ID: "FCUSTID", Number: "FNumber", Modified: "FModifyDate", Fields: []string{"FNumber", "FName"}},
 	"BD_CommonContact": {ID: "FContactId", Number: "FNumber", Modified: "FModifyDate", Fields: []string{"FNumber", "FName", "FMobile"}},
 }

@@ -179,9 +179,19 @@ func TestLoginsAndBodies(t *testing.T) {
 func TestFinishing(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ finish, left, want string }{
-		{"save", "", "A"}, {"save", "A", "A"}, {"save", "C", "C"},
-		{"submit", "", "B"}, {"submit", "A", "B"}, {"submit", "B", "B"}, {"submit", "C", "C"}, {"submit", "D", "B"},
-		{"audit", "", "C"}, {"audit", "A", "C"}, {"audit", "B", "C"}, {"audit", "C", "C"}, {"audit", "D", "C"},
+		{"save", "", "A"},
+		{"save", "A", "A"},
+		{"save", "C", "C"},
+		{"submit", "", "B"},
+		{"submit", "A", "B"},
+		{"submit", "B", "B"},
+		{"submit", "C", "C"},
+		{"submit", "D", "B"},
+		{"audit", "", "C"},
+		{"audit", "A", "C"},
+		{"audit", "B", "C"},
+		{"audit", "C", "C"},
+		{"audit", "D", "C"},
 	}
 	for _, c := range cases {
 		t.Run(c.finish+" after "+c.left, func(t *testing.T) {

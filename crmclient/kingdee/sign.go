@@ -2,7 +2,7 @@ package kingdee
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // sites before 8.0.0.202205 take nothing else
+	"crypto/sha1" // sites before 8.0.0.202205 take nothing else
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"

@@ -2,11 +2,12 @@ package kingdee
 
 import (
 	"encoding/base64"
-	"heliograph/crmclient"
 	"strings"
 	"testing"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"heliograph/crmclient"
 )
 
 // The worked example of LoginBySign; the SHA-1 of the same text is computed with sha1sum.
