@@ -17,7 +17,9 @@ import (
 	"heliograph/config"
 	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
+	"heliograph/crmclient/jiandaoyun"
 	"heliograph/crmclient/kingdee"
+	"heliograph/crmclient/salesforce"
 	"heliograph/crmclient/webhook"
 	"heliograph/crmclient/zoho"
 	"heliograph/internal/limit"
@@ -45,7 +47,9 @@ type connector struct {
 // connectors is the table, sorted by name.
 var connectors = []connector{
 	{"builtin", validate[builtin.Config], openBuiltin},
+	from("jiandaoyun", jiandaoyun.New),
 	from("kingdee", kingdee.New),
+	from("salesforce", salesforce.New),
 	from("webhook", openWebhook),
 	from("zoho", zoho.New),
 }
