@@ -2,9 +2,13 @@ package zoho
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
@@ -13,7 +17,8 @@ import (
 const (
 	maxActivitySubject = 255
 	maxDescription     = 32_000
-	maxTitle           = 120 // the name of a record of a module that a company made
+	maxNotice          = 2_000 // of the list of files that were left out
+	maxTitle           = 120   // the name of a record of a module that a company made
 )
 
 // ActivityClient writes mails as records of a module, upserted by their key.
@@ -45,12 +50,13 @@ func (c *Config) activityDefaults() fieldmap.Fields {
 // fields fills the fields of an activity. left are all files that its text tells of.
 func (c *ActivityClient) fields(ctx context.Context, a *crmclient.Activity, left []crmclient.AttachmentLeft) (map[string]any, error) {
 	v := fieldmap.Activity(a)
-	notice := leftNotice(left)
+	notice := fieldmap.CutRunes(leftNotice(left), maxNotice)
 	v["body"] = fieldmap.CutRunes(a.Text, maxDescription-len([]rune(notice))) + notice
 	record, err := c.maps.activity.Apply(v)
 	if err != nil {
 		return nil, err
 	}
+	record[c.cfg.KeyField] = storedKey(a.Key)
 	if c.cfg.activityModule() == moduleTasks {
 		relate(record, a)
 	}
@@ -85,7 +91,7 @@ func relate(record map[string]any, a *crmclient.Activity) {
 
 // LogEmail upserts the record of the mail and adds its files.
 func (c *ActivityClient) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient.Receipt, error) {
-	unlock, err := c.keys.lock(ctx, a.Key)
+	unlock, err := c.turns.Take(ctx, a.Key)
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
@@ -122,8 +128,8 @@ func split(a *crmclient.Activity) (left []crmclient.AttachmentLeft, sent []crmcl
 }
 
 // UpdateEmail writes the fields of the record again, as they are now.
-func (c *ActivityClient) UpdateEmail(ctx context.Context, remoteID string, a *crmclient.Activity) (crmclient.Receipt, error) {
-	id, err := c.findActivity(ctx, remoteID, a.Key)
+func (c *ActivityClient) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activity) (crmclient.Receipt, error) {
+	id, err := c.findActivity(ctx, a.Key)
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
@@ -143,8 +149,8 @@ func (c *ActivityClient) UpdateEmail(ctx context.Context, remoteID string, a *cr
 }
 
 // WithdrawEmail deletes the record.
-func (c *ActivityClient) WithdrawEmail(ctx context.Context, remoteID, key string) error {
-	id, err := c.findActivity(ctx, remoteID, key)
+func (c *ActivityClient) WithdrawEmail(ctx context.Context, _, key string) error {
+	id, err := c.findActivity(ctx, key)
 	if err != nil || id == "" {
 		return err
 	}
@@ -155,24 +161,31 @@ func (c *ActivityClient) WithdrawEmail(ctx context.Context, remoteID, key string
 	return err
 }
 
-// findActivity returns the id of the record with the key, or nothing. COQL is asked, because the index of the search may be behind. An
-// id that is known is believed only if its record has the key.
-func (c *ActivityClient) findActivity(ctx context.Context, remoteID, key string) (string, error) {
-	where := c.cfg.KeyField + " = "
-	quoted, err := c.quote(key)
-	if err != nil {
+// findActivity returns the id of the record with the key, or nothing. COQL is asked, because the index of the search may be behind;
+// an id that is known is not believed, because people may have deleted that record.
+func (c *ActivityClient) findActivity(ctx context.Context, key string) (string, error) {
+	return c.idByKey(ctx, c.cfg.activityModule(), c.cfg.KeyField, key)
+}
+
+// idByKey returns the id of the record of a module whose key field has the key, or nothing.
+func (c *Client) idByKey(ctx context.Context, module, field, key string) (string, error) {
+	rows, err := c.coql(ctx, fmt.Sprintf("select id from %s where %s = '%s' limit 1", module, field, storedKey(key)))
+	if err != nil || len(rows) == 0 {
 		return "", err
 	}
-	rows, err := c.coql(ctx, "select id from "+c.cfg.activityModule()+" where "+where+quoted+" limit 2")
-	if err != nil {
-		return "", err
+	return textOf(rows[0]["id"]), nil
+}
+
+// storedKey is how a key is written in a field: as it is, unless it has characters that a COQL text may not have.
+func storedKey(key string) string {
+	switch {
+	case !strings.ContainsAny(key, "'\"\\\r\n") && !strings.HasPrefix(key, codedKey) && len(key) <= maxKey:
+		return key
+	case len(key) <= maxKey:
+		return codedKey + base64.RawURLEncoding.EncodeToString([]byte(key))
 	}
-	for _, r := range rows {
-		if id := textOf(r["id"]); remoteID == "" || id == remoteID || len(rows) == 1 {
-			return id, nil
-		}
-	}
-	return "", nil
+	sum := sha256.Sum256([]byte(key))
+	return "sha256." + hex.EncodeToString(sum[:])
 }
 
 func noRecord(what string) error {

@@ -3,8 +3,8 @@ package zoho
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"heliograph/crmclient"
@@ -47,37 +47,38 @@ func (c *Client) Check(ctx context.Context) (string, error) {
 	return fmt.Sprintf("Zoho CRM of %s (%s edition, data centre %s)", org.Org[0].Name, org.Org[0].License.Type, c.cfg.centre()), nil
 }
 
+// fieldCheck is what a module must have.
+type fieldCheck struct {
+	module string
+	fields *fieldmap.Map // may be nil
+	key    string        // must be unique
+	used   []string      // are only read
+}
+
 // checkFields compares the mappings with the modules.
 func (c *Client) checkFields(ctx context.Context) error {
-	checks := []struct {
-		module string
-		fields *fieldmap.Map
-		key    string
-		used   []string
-	}{
-		{module: moduleContact, fields: c.maps.contact, used: c.cfg.emailFields()},
-	}
+	checks := []fieldCheck{{moduleContact, c.maps.contact, "", c.cfg.emailFields()}}
 	if c.cfg.leads() {
-		checks = append(checks, checks[0])
-		checks[1].module, checks[1].fields = moduleLead, c.maps.lead
+		checks = append(checks, fieldCheck{moduleLead, c.maps.lead, "", c.cfg.emailFields()})
 	}
 	if c.cfg.Record == RecordActivity {
-		checks = append(checks, checks[0])
-		n := len(checks) - 1
-		checks[n].module, checks[n].fields, checks[n].key, checks[n].used = c.cfg.activityModule(), c.maps.activity, c.cfg.KeyField, nil
+		checks = append(checks, fieldCheck{c.cfg.activityModule(), c.maps.activity, c.cfg.KeyField, nil})
 	}
 	if c.cfg.CaseKeyField != "" {
-		checks = append(checks, checks[0])
-		n := len(checks) - 1
-		checks[n].module, checks[n].fields, checks[n].key, checks[n].used = moduleCases, c.maps.ticket, c.cfg.CaseKeyField, nil
+		checks = append(checks, fieldCheck{moduleCases, c.maps.ticket, c.cfg.CaseKeyField, nil})
+	}
+	for _, module := range slices.Sorted(maps.Keys(c.cfg.RecordKeys)) {
+		checks = append(checks, fieldCheck{module, nil, c.cfg.RecordKeys[module], nil})
 	}
 	for _, check := range checks {
 		fields, err := c.DescribeObject(ctx, check.module)
 		if err != nil {
 			return err
 		}
-		if err := check.fields.Validate(check.module, fields, "Owner"); err != nil {
-			return err
+		if check.fields != nil {
+			if err := check.fields.Validate(check.module, fields, "Owner"); err != nil {
+				return err
+			}
 		}
 		for _, name := range check.used {
 			if !slices.ContainsFunc(fields, func(f crmclient.Field) bool { return f.Name == name }) {
@@ -102,9 +103,7 @@ func (c *Client) checkRecord(ctx context.Context) error {
 	if c.cfg.Record == RecordActivity {
 		return nil
 	}
-	if _, err := c.call(ctx, request{
-		method: http.MethodGet, path: "/actions/email_available", query: url.Values{"orginal_message_id": {"<" + nobody + ">"}},
-	}, nil); err != nil {
+	if _, err := c.call(ctx, asksFor("<"+nobody+">"), nil); err != nil {
 		return fmt.Errorf("ask for e-mails: %w", err)
 	}
 	for _, p := range c.parents(&crmclient.Activity{}) { // the default record

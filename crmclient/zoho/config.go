@@ -66,6 +66,9 @@ type Config struct {
 	// AssignmentRule is the id of a rule of Zoho that chooses the owner of a new case nobody is named for.
 	AssignmentRule string `yaml:"assignment_rule"`
 
+	// RecordKeys names, for each module in which rules make records, a field that holds their key and refuses duplicates.
+	RecordKeys map[string]string `yaml:"record_keys"`
+
 	// NotifyURL is the address under which Zoho reaches the gateway's webhook of this target; empty means polling only.
 	NotifyURL string `yaml:"notify_url"`
 	// NotifyToken comes back with each notification: at most 50 characters.
@@ -90,13 +93,6 @@ var dataCentres = map[string]dataCentre{
 	"au": {"https://accounts.zoho.com.au", "https://www.zohoapis.com.au", "https://sandbox.zohoapis.com.au"},
 	"ca": {"https://accounts.zohocloud.ca", "https://www.zohoapis.ca", "https://sandbox.zohoapis.ca"},
 	"sa": {"https://accounts.zoho.sa", "https://www.zohoapis.sa", "https://sandbox.zohoapis.sa"},
-}
-
-func (d dataCentre) host(sandbox bool) string {
-	if sandbox {
-		return d.sandbox
-	}
-	return d.api
 }
 
 // dataCentreOf returns the name of the data centre that an API host belongs to, or nothing.
@@ -233,6 +229,10 @@ func (c *Config) validateNames(bad func(string, ...any)) {
 	name("case_key_field", c.CaseKeyField)
 	for _, f := range c.EmailFields {
 		name("email_fields", f)
+	}
+	for _, m := range slices.Sorted(maps.Keys(c.RecordKeys)) {
+		name("record_keys", m)
+		name("record_keys: "+m, c.RecordKeys[m])
 	}
 	if c.AssignmentRule != "" && !recordID.MatchString(c.AssignmentRule) {
 		bad("assignment_rule must be the id of a rule")

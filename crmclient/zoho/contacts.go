@@ -189,7 +189,7 @@ func (c *Client) CreateLead(ctx context.Context, p crmclient.Person, owner strin
 
 // create looks, and then upserts by the address, so that whoever is quicker makes no second one.
 func (c *Client) create(ctx context.Context, m module, fields *fieldmap.Map, p crmclient.Person, owner string, both bool) (crmclient.Contact, error) {
-	unlock, err := c.keys.lock(ctx, "address "+p.Address)
+	unlock, err := c.turns.Take(ctx, "address "+p.Address)
 	if err != nil {
 		return crmclient.Contact{}, err
 	}

@@ -11,7 +11,8 @@ import (
 
 // question is a COQL query as far as the documentation shows the language.
 type question struct {
-	fields []string
+	fields []string // read and asked for
+	asked  []string
 	module string
 	where  func(map[string]any) bool
 	order  []string
@@ -22,7 +23,7 @@ var lexer = regexp.MustCompile(`\s*('(?:[^'\\]|\\.|'')*'|[A-Za-z_$][A-Za-z0-9_.$
 
 type coqlParser struct {
 	tokens []string
-	err    error
+	asked  []string // fields of conditions
 }
 
 // parseCOQL reads a query; it panics with a text, which the fake answers as INVALID_QUERY.
@@ -50,6 +51,7 @@ func parseCOQL(query string) question {
 	q.module = p.next()
 	p.want("where")
 	q.where = p.condition()
+	q.asked = p.asked
 	if p.peek() == "order" {
 		p.next()
 		p.want("by")
@@ -117,6 +119,7 @@ func (p *coqlParser) condition() func(map[string]any) bool {
 
 func (p *coqlParser) test() func(map[string]any) bool {
 	field := p.next()
+	p.asked = append(p.asked, field)
 	switch op := p.next(); op {
 	case "is":
 		not := p.peek() == "not"
@@ -134,7 +137,9 @@ func (p *coqlParser) test() func(map[string]any) bool {
 				break
 			}
 		}
-		return func(r map[string]any) bool { return slices.Contains(values, text(r[field])) }
+		return func(r map[string]any) bool { // without regard to case, as databases of this kind do
+			return slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, text(r[field])) })
+		}
 	case "like":
 		part := strings.Trim(p.literal(), "%")
 		return func(r map[string]any) bool { return strings.Contains(text(r[field]), part) }

@@ -66,7 +66,7 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 			Remedy: "let the gateway make contacts or leads of unknown correspondents, or set default_record, or use record: activity",
 		}
 	}
-	unlock, err := c.keys.lock(ctx, a.Key)
+	unlock, err := c.turns.Take(ctx, a.Key)
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
@@ -128,7 +128,13 @@ func (c *Client) associate(ctx context.Context, a *crmclient.Activity, p parent,
 	return out.Emails[0].Details.MessageID, false, nil
 }
 
-// stored asks whether an e-mail with the id is there. The parameter is spelled as the vendor spells it.
+// asksFor is the question whether an e-mail with the id is there. The parameter is spelled as the vendor spells it.
+func asksFor(original string) request {
+	const parameter = "orginal_message_id" //nolint:misspell // see above
+	return request{method: http.MethodGet, path: "/actions/email_available", query: url.Values{parameter: {original}}}
+}
+
+// stored asks whether an e-mail with the id is there.
 func (c *Client) stored(ctx context.Context, original string) (bool, error) {
 	var out struct {
 		Available *bool `json:"available"`
@@ -136,9 +142,7 @@ func (c *Client) stored(ctx context.Context, original string) (bool, error) {
 			ID string `json:"id"`
 		} `json:"record"`
 	}
-	a, err := c.call(ctx, request{
-		method: http.MethodGet, path: "/actions/email_available", query: url.Values{"orginal_message_id": {original}},
-	}, &out)
+	a, err := c.call(ctx, asksFor(original), &out)
 	if err != nil || a.Status == http.StatusNoContent {
 		return false, err
 	}
@@ -154,8 +158,10 @@ func (c *Client) stored(ctx context.Context, original string) (bool, error) {
 	return out.Record != nil && out.Record.ID != "", nil
 }
 
-// maxKey bounds a key that is written in full.
-const maxKey = 100
+const (
+	maxKey   = 100    // bytes of a key that is written in full
+	codedKey = "b64." // begins one that is written in base64
+)
 
 // plainKey is a key that can stand in a Message-ID as it is (RFC 5322, 3.2.3).
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
@@ -166,7 +172,7 @@ func originalID(key string, p parent) string {
 	switch {
 	case plainKey.MatchString(key):
 	case len(key) <= maxKey:
-		key = "b64." + base64.RawURLEncoding.EncodeToString([]byte(key))
+		key = codedKey + base64.RawURLEncoding.EncodeToString([]byte(key))
 	default:
 		sum := sha256.Sum256([]byte(key))
 		key = hex.EncodeToString(sum[:])

@@ -93,15 +93,10 @@ var codes = map[string]meaning{
 // tokenRefused says that Zoho did not take the access token, and so did nothing: another one may do.
 func tokenRefused(err error) bool {
 	var f *fault
-	if errors.As(err, &f) {
-		switch f.Code {
-		case "INVALID_TOKEN", "AUTHENTICATION_FAILURE", "INVALID_OAUTHTOKEN":
-			return true
-		}
+	if !errors.As(err, &f) { // a 401 without a code is not Zoho's, but of something before it
 		return false
 	}
-	var e *crmclient.Error
-	return errors.As(err, &e) && e.Status == http.StatusUnauthorized
+	return f.Code == "INVALID_TOKEN" || f.Code == "AUTHENTICATION_FAILURE" || f.Code == "INVALID_OAUTHTOKEN"
 }
 
 func hasCode(err error, code string) bool {

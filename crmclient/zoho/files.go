@@ -11,13 +11,17 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/fieldmap"
 )
 
 const (
 	maxFile  = 20 << 20 // one larger file makes Zoho refuse the request (specs, 3.4)
 	maxFiles = 20       // of a mail: each is a request
+
+	maxFileName = 120 // characters
 )
 
 // uploads sends the files of an activity once, for all the records that it is put on.
@@ -113,18 +117,29 @@ func (c *Client) upload(ctx context.Context, path string, f crmclient.Attachment
 	return out.Data[0].Details.ID, nil
 }
 
-var quoteEscaper = strings.NewReplacer("\\", "\\\\", `"`, "\\\"", "\r", "", "\n", "")
+// fileName is a name that passes a header and a file system, and by which the file is known again.
+func fileName(f crmclient.Attachment) string {
+	name := strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r), r == '/', r == '\\':
+			return ' '
+		case r == '"':
+			return '\''
+		}
+		return r
+	}, f.Name))
+	if name == "" {
+		return "attachment"
+	}
+	return fieldmap.CutRunes(name, maxFileName)
+}
 
 // part writes a multipart body with the one part "file" (RFC 7578), without holding the file in memory.
 func part(in io.Reader, f crmclient.Attachment) (io.Reader, string) {
-	name := f.Name
-	if name == "" {
-		name = "attachment"
-	}
 	var head, tail strings.Builder
 	m := multipart.NewWriter(&head)
 	h := textproto.MIMEHeader{}
-	h.Set("Content-Disposition", `form-data; name="file"; filename="`+quoteEscaper.Replace(name)+`"`)
+	h.Set("Content-Disposition", `form-data; name="file"; filename="`+fileName(f)+`"`)
 	h.Set("Content-Type", "application/octet-stream")
 	_, _ = m.CreatePart(h) // a strings.Builder takes everything
 	fmt.Fprintf(&tail, "\r\n--%s--\r\n", m.Boundary())
@@ -140,7 +155,7 @@ func (c *Client) AttachFile(ctx context.Context, object, id string, f crmclient.
 		return "", permanent("the file cannot be attached: %s", reason)
 	}
 	p := parent{object, id}
-	unlock, err := c.keys.lock(ctx, object+"/"+id)
+	unlock, err := c.turns.Take(ctx, object+"/"+id)
 	if err != nil {
 		return "", err
 	}
@@ -150,7 +165,7 @@ func (c *Client) AttachFile(ctx context.Context, object, id string, f crmclient.
 		return "", err
 	}
 	for _, t := range there {
-		if t.Name == f.Name && t.size() == f.Size {
+		if t.Name == fileName(f) && t.size() == f.Size {
 			return t.ID, nil
 		}
 	}

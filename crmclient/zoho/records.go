@@ -3,9 +3,12 @@ package zoho
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"heliograph/crmclient"
@@ -106,7 +109,7 @@ func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, cursor str
 func (c *Client) fieldsFor(ctx context.Context, object string, asked []string) ([]string, error) {
 	fields := []string{"id", "Modified_Time"}
 	if len(asked) == 0 {
-		known, err := c.DescribeObject(ctx, object)
+		known, err := c.knownDescription(ctx, object)
 		if err != nil {
 			return nil, err
 		}
@@ -129,9 +132,43 @@ func (c *Client) fieldsFor(ctx context.Context, object string, asked []string) (
 	return fields, nil
 }
 
+// CreateRecord makes a record of a module that has a key field, unless one with the key is there.
+func (c *Client) CreateRecord(ctx context.Context, object, key string, fields map[string]any) (crmclient.Receipt, error) {
+	keyField := c.cfg.RecordKeys[object]
+	if keyField == "" {
+		return crmclient.Receipt{}, misconfigured(
+			"make a field of the module with \"Do not allow duplicate values\" (Setup, Modules and Fields) and name it in record_keys",
+			"records of this module need a field in record_keys, which keeps one from being made twice")
+	}
+	if err := c.knownFields(ctx, object, fields); err != nil {
+		return crmclient.Receipt{}, err
+	}
+	unlock, err := c.turns.Take(ctx, object+" "+key)
+	if err != nil {
+		return crmclient.Receipt{}, err
+	}
+	defer unlock()
+	if id, err := c.idByKey(ctx, object, keyField, key); err != nil || id != "" { // people may have changed it since: it stays
+		return crmclient.Receipt{RemoteID: id, Duplicate: id != ""}, err
+	}
+	record := maps.Clone(fields)
+	if record == nil {
+		record = map[string]any{}
+	}
+	record[keyField] = storedKey(key)
+	id, updated, err := c.write(ctx, http.MethodPost, "/"+object+"/upsert", record, map[string]any{"duplicate_check_fields": []string{keyField}})
+	if err != nil {
+		return crmclient.Receipt{}, fmt.Errorf("create record: %w", err)
+	}
+	return crmclient.Receipt{RemoteID: id, Duplicate: updated}, nil
+}
+
 // UpdateRecord sets fields of a record.
 func (c *Client) UpdateRecord(ctx context.Context, object, id string, fields map[string]any) error {
 	if err := checkName(object, id); err != nil {
+		return err
+	}
+	if err := c.knownFields(ctx, object, fields); err != nil {
 		return err
 	}
 	_, _, err := c.write(ctx, http.MethodPut, parent{object, id}.path(), fields, nil)
@@ -140,6 +177,51 @@ func (c *Client) UpdateRecord(ctx context.Context, object, id string, fields map
 	}
 	if err != nil {
 		return fmt.Errorf("update record: %w", err)
+	}
+	return nil
+}
+
+// described remembers the fields of modules for a while.
+type described struct {
+	mu   sync.Mutex // guards by
+	by   map[string][]crmclient.Field
+	read map[string]time.Time
+}
+
+// fieldsFresh is how long the fields of a module are believed.
+const fieldsFresh = 10 * time.Minute
+
+func (c *Client) knownDescription(ctx context.Context, object string) ([]crmclient.Field, error) {
+	d := &c.fields
+	d.mu.Lock()
+	fields, read := d.by[object], d.read[object]
+	d.mu.Unlock()
+	if c.d.Clock().Sub(read) < fieldsFresh {
+		return fields, nil
+	}
+	fields, err := c.DescribeObject(ctx, object)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.by == nil {
+		d.by, d.read = map[string][]crmclient.Field{}, map[string]time.Time{}
+	}
+	d.by[object], d.read[object] = fields, c.d.Clock()
+	return fields, nil
+}
+
+// knownFields refuses fields that the module does not have: Zoho would leave them out without a word.
+func (c *Client) knownFields(ctx context.Context, object string, fields map[string]any) error {
+	known, err := c.knownDescription(ctx, object)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !slices.ContainsFunc(known, func(f crmclient.Field) bool { return f.Name == name && !f.ReadOnly }) {
+			return &crmclient.Error{Class: crmclient.ClassPermanent, Remedy: remedyField, Message: fmt.Sprintf("%s has no field %q that can be written", object, name)}
+		}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (c *Client) wantCaseKey() error {
 
 // CreateTicket makes a case, or finds the one with the key.
 func (c *Client) CreateTicket(ctx context.Context, t *crmclient.Ticket) (crmclient.Receipt, error) {
-	unlock, err := c.keys.lock(ctx, "ticket "+t.Key)
+	unlock, err := c.turns.Take(ctx, "ticket "+t.Key)
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
@@ -72,6 +72,7 @@ func (c *Client) newCase(ctx context.Context, t *crmclient.Ticket) (string, erro
 		return "", err
 	}
 	maps.Copy(record, t.Fields)
+	record[c.cfg.CaseKeyField] = storedKey(t.Key)
 	more := map[string]any{"duplicate_check_fields": []string{c.cfg.CaseKeyField}}
 	switch {
 	case t.Assignee != "":
@@ -106,11 +107,7 @@ func (c *Client) FindTicket(ctx context.Context, key string) (crmclient.Record, 
 	if err := c.wantCaseKey(); err != nil {
 		return crmclient.Record{}, false, err
 	}
-	quoted, err := c.quote(key)
-	if err != nil {
-		return crmclient.Record{}, false, err
-	}
-	rows, err := c.coql(ctx, "select id, Subject, Status, Owner, Modified_Time from Cases where "+c.cfg.CaseKeyField+" = "+quoted+" limit 1")
+	rows, err := c.coql(ctx, "select id, Subject, Status, Owner, Modified_Time from Cases where "+c.cfg.CaseKeyField+" = '"+storedKey(key)+"' limit 1")
 	if err != nil || len(rows) == 0 {
 		return crmclient.Record{}, false, err
 	}

@@ -13,12 +13,6 @@ import (
 	"heliograph/internal/oauth"
 )
 
-// scopes are what the connector asks a person to allow.
-var scopes = []string{
-	"ZohoCRM.modules.ALL", "ZohoCRM.modules.emails.ALL", "ZohoCRM.Files.CREATE", "ZohoCRM.settings.fields.READ",
-	"ZohoCRM.users.READ", "ZohoCRM.org.READ", "ZohoCRM.coql.READ", "ZohoCRM.notifications.ALL",
-}
-
 func (c *Config) app() oauth.App {
 	return oauth.App{ID: c.ClientID, Secret: c.ClientSecret.Reveal(), Lifetime: time.Hour}
 }
@@ -28,6 +22,8 @@ const (
 	// One is left for somebody who tries the connection by hand.
 	maxMints   = 9
 	mintWindow = 10 * time.Minute
+
+	remedyMints = "Zoho gives a refresh token ten access tokens in ten minutes: find out what else uses the same one, and give it its own"
 )
 
 // tokenPoster asks for tokens no more often than Zoho gives them, and knows Zoho's way to refuse.
@@ -45,7 +41,7 @@ func (p *tokenPoster) PostForm(ctx context.Context, form url.Values, header http
 		return 0, nil, &crmclient.Error{
 			Class: crmclient.ClassRate, RetryAfter: wait,
 			Message: "Zoho gives ten access tokens in ten minutes, and refused the last ones: waiting for the next ten minutes",
-			Remedy:  "find out who else uses the same refresh token, and " + remedyToken,
+			Remedy:  remedyMints,
 		}
 	}
 	status, body, err := p.TokenPoster.PostForm(ctx, form, header)
@@ -57,7 +53,7 @@ func (p *tokenPoster) PostForm(ctx context.Context, form url.Values, header http
 	switch {
 	case !errors.As(err, &o):
 	case strings.Contains(strings.ToLower(o.Description), "too many requests"): // "Access Denied"
-		e.Class, e.RetryAfter = crmclient.ClassRate, mintWindow
+		e.Class, e.RetryAfter, e.Remedy = crmclient.ClassRate, mintWindow, remedyMints
 	case strings.EqualFold(o.Code, "invalid_client"), strings.EqualFold(o.Code, "invalid_client_id"):
 		e.Remedy = "compare client_id and client_secret with Zoho's API console, and check data_center: a client of another data centre is unknown there unless Multi-DC is switched on in the console"
 	case strings.EqualFold(o.Code, "invalid_code"):

@@ -35,8 +35,9 @@ type Client struct {
 	poster *crmclient.TokenPoster
 	tokens oauth.Source
 	maps   *mappings
-	keys   keyLock
+	turns  crmclient.Turns // what is looked up before it is written must not be written meanwhile
 	users  users
+	fields described
 	watch  channels
 
 	mu    sync.Mutex                      // guards hosts
@@ -60,7 +61,7 @@ var (
 )
 
 // New builds the client of the section without using the network: a *Client, or an *ActivityClient for
-// record: activity; around either comes what Cases and notifications need where they are set up. It must be closed.
+// record: activity. It must be closed.
 func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -153,6 +154,9 @@ func (c *Client) call(ctx context.Context, r request, into any) (*crmclient.Answ
 		if err != nil && again && tokenRefused(err) {
 			c.tokens.Reject(ctx, token.Access)
 			continue
+		}
+		if answer != nil && answer.Status == http.StatusNotModified && r.header.Get("If-Modified-Since") != "" {
+			return answer, nil
 		}
 		if err != nil || into == nil || answer.Status == http.StatusNoContent {
 			return answer, err
@@ -252,44 +256,10 @@ func unclear() error {
 	return &crmclient.Error{Class: crmclient.ClassRetry, Message: "Zoho's answer does not say what became of the request"}
 }
 
-// keyLock lets one at a time work on a key: what is looked up before it is written must not be written twice
-// meanwhile. Other nodes are kept away by the queue.
-type keyLock struct {
-	mu   sync.Mutex // guards held
-	held map[string]chan struct{}
-}
-
-func (l *keyLock) lock(ctx context.Context, key string) (unlock func(), err error) {
-	for {
-		l.mu.Lock()
-		if l.held == nil {
-			l.held = map[string]chan struct{}{}
-		}
-		wait, busy := l.held[key]
-		if !busy {
-			done := make(chan struct{})
-			l.held[key] = done
-			l.mu.Unlock()
-			return func() {
-				l.mu.Lock()
-				delete(l.held, key)
-				l.mu.Unlock()
-				close(done)
-			}, nil
-		}
-		l.mu.Unlock()
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return nil, &crmclient.Error{Class: crmclient.ClassRetry, Message: "stopped while another request with the key was under way", Err: context.Cause(ctx)}
-		}
-	}
-}
-
 // Caps are the sizes that Zoho takes.
 func (c *Client) Caps() crmclient.Caps {
 	if c.cfg.Record == RecordActivity {
-		return crmclient.Caps{SubjectRunes: maxActivitySubject, TextRunes: maxDescription, AttachmentBytes: maxFile, Attachments: maxFiles}
+		return crmclient.Caps{SubjectRunes: maxActivitySubject, TextRunes: maxDescription - maxNotice, AttachmentBytes: maxFile, Attachments: maxFiles}
 	}
 	return crmclient.Caps{SubjectRunes: maxSubject, TextRunes: maxContent, AttachmentBytes: maxFile, Attachments: maxFiles}
 }
