@@ -43,4 +43,6 @@ type AttachmentLeft struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"` // decoded bytes
 	Reason string `json:"reason"`
+	// URL is where the file can be read for a time, where the policy is to give links; Reason says it in words, the URL included.
+	URL string `json:"url,omitempty"`
 }

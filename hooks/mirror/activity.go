@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/config"
 	"heliograph/crmclient"
 	"heliograph/hooks"
 	"heliograph/internal/journal"
@@ -23,6 +24,7 @@ type built struct {
 	activity *crmclient.Activity
 	people   *people
 	msg      *message.Message
+	first    journal.Entry
 }
 
 // excludedError says that a message is not for a target, or not any more.
@@ -49,7 +51,7 @@ func (m *Mirror) build(ctx context.Context, t *target, key string) (built, error
 	if err := m.stillInScope(ctx, key); err != nil {
 		return built{}, err
 	}
-	a, p, msg, err := m.activity(ctx, t, key)
+	a, p, msg, first, err := m.activity(ctx, t, key)
 	if err != nil {
 		return built{}, err
 	}
@@ -57,8 +59,14 @@ func (m *Mirror) build(ctx context.Context, t *target, key string) (built, error
 		return built{}, &excludedError{reason: why}
 	}
 	m.mask(t, a) // before anything is cut, lest half a number is left that nobody knows for one
-	t.shape(a)
-	return built{a, p, msg}, nil
+	var link func(int, crmclient.Attachment) crmclient.AttachmentLeft
+	if t.Deliver.Attachments.Policy == config.AttachLink && m.o.Links != nil && len(a.Attachments) > 0 {
+		if link, err = m.o.Links.linker(ctx, t.Name, first.ID, t.Deliver.Attachments.LinkExpires.D()); err != nil {
+			return built{}, err
+		}
+	}
+	t.shape(a, link)
+	return built{a, p, msg, first}, nil
 }
 
 // deliver writes one activity into one CRM, for which unknown are no contacts. digest stands for what an update may change in it.
@@ -77,30 +85,47 @@ func (m *Mirror) deliver(ctx context.Context, t *target, key string) (receipt cr
 	if err != nil {
 		return crmclient.Receipt{}, "", nil, fmt.Errorf("logging the mail: %w", err)
 	}
+	m.learn(ctx, t, b)
 	return receipt, digestOf(b.activity), unknown, nil
+}
+
+// learn hands on the signature of mail that came in, as the target may read it. That it cannot be kept does not keep
+// the mail from the target: the next letter has it again.
+func (m *Mirror) learn(ctx context.Context, t *target, b built) {
+	if m.o.Learn == nil || b.msg.Automated || b.msg.Signature == "" || len(b.msg.From) != 1 {
+		return
+	}
+	from := b.msg.From[0].Address
+	if !slices.ContainsFunc(b.people.external, func(p crmclient.Person) bool { return p.Address == from }) {
+		return
+	}
+	seen := &crmclient.Activity{Text: b.msg.Signature}
+	m.o.Masking.Apply(t.Name, seen)
+	if err := m.o.Learn(ctx, t.Name, from, seen.Text, b.first.Received); err != nil {
+		m.o.Logger.WarnContext(ctx, "signature not learnt", "target", t.Name, "message_key", b.activity.Key, "error", err)
+	}
 }
 
 // activity builds the activity from the first copy that the target may be told of and that is still there, and
 // adds what the others know: accounts and blind copies.
-func (m *Mirror) activity(ctx context.Context, t *target, key string) (*crmclient.Activity, *people, *message.Message, error) {
+func (m *Mirror) activity(ctx context.Context, t *target, key string) (_ *crmclient.Activity, _ *people, _ *message.Message, first journal.Entry, err error) {
 	var thread string
 	if err := m.o.Store.Reader().QueryRowContext(ctx, `SELECT thread FROM messages WHERE key = $1`, key).Scan(&thread); err != nil {
-		return nil, nil, nil, fmt.Errorf("reading message %s: %w", key, err)
+		return nil, nil, nil, first, fmt.Errorf("reading message %s: %w", key, err)
 	}
 	threads, err := resolve(ctx, m.o.Store.Reader(), []string{thread})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, first, err
 	}
 	copies, err := t.told(ctx, m.o.Store.Reader(), key)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("reading sightings of %s: %w", key, err)
+		return nil, nil, nil, first, fmt.Errorf("reading sightings of %s: %w", key, err)
 	}
 	if len(copies) == 0 {
-		return nil, nil, nil, &excludedError{reason: unwantedAccount}
+		return nil, nil, nil, first, &excludedError{reason: unwantedAccount}
 	}
 	a := &crmclient.Activity{Key: key, Thread: threads[0], Unconfirmed: true}
 	var msg *message.Message
-	var first journal.Entry
 	var p people
 	var parsed int
 	for _, s := range copies {
@@ -114,32 +139,32 @@ func (m *Mirror) activity(ctx context.Context, t *target, key string) (*crmclien
 		case errors.Is(err, journal.ErrNotFound):
 			continue
 		case err != nil:
-			return nil, nil, nil, fmt.Errorf("reading entry %s: %w", s.entry, err)
+			return nil, nil, nil, first, fmt.Errorf("reading entry %s: %w", s.entry, err)
 		case msg == nil:
 			if msg, err = m.parsedAgain(ctx, m.event(e)); err != nil {
-				return nil, nil, nil, err
+				return nil, nil, nil, first, err
 			}
 			first, p = e, m.people(e, msg)
 		default:
 			own, err := m.ownCopy(ctx, e, p.from, &parsed)
 			if err != nil {
-				return nil, nil, nil, err
+				return nil, nil, nil, first, err
 			}
 			p.bcc = append(p.bcc, blind(e, own, p.to, p.cc, p.bcc)...)
 		}
 	}
 	if msg == nil {
-		return nil, nil, nil, errGone
+		return nil, nil, nil, first, errGone
 	}
 	p.external = nil
 	// Who keeps his copies back is an employee all the same, and must become no contact.
 	owners, err := column(ctx, m.o.Store.Reader(), `SELECT DISTINCT account FROM sightings WHERE message_key = $1`, []any{key})
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("reading sightings of %s: %w", key, err)
+		return nil, nil, nil, first, fmt.Errorf("reading sightings of %s: %w", key, err)
 	}
 	p.classify(m.ours(owners...), byEmployee(first, p.from))
 	m.fill(a, &p, msg, first)
-	return a, &p, msg, nil
+	return a, &p, msg, first, nil
 }
 
 // maxOwnCopies bounds how many copies of one message are read for their Bcc field only.

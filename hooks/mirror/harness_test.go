@@ -134,11 +134,15 @@ type office struct {
 	journal *journal.Journal
 	queue   *queue.Queue
 	mirror  *mirror.Mirror
+	links   *mirror.Links
 	workers int // events at once
 	stops   []func()
 }
 
 func internal(address string) bool { return strings.HasSuffix(address, "@example.com") }
+
+// linkURL is what stands before the tokens of links.
+const linkURL = "https://gw.example.com/files/"
 
 // open builds the office on a database. Nothing runs until start.
 func open(t testing.TB, db *store.DB, o mirror.Options) *office {
@@ -164,6 +168,8 @@ func (w *office) reopen() {
 	w.journal = j
 	o := w.options
 	o.Store, o.Queue, o.Journal, o.Now, o.Internal = w.db, w.queue, j, w.clock.now, internal
+	w.links = mirror.NewLinks(mirror.LinkOptions{Store: w.db, Journal: j, Masking: o.Masking, URL: linkURL, Now: w.clock.now})
+	o.Links = w.links
 	w.mirror = mirror.New(o)
 }
 

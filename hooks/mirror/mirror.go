@@ -33,6 +33,7 @@
 //   - activity.go: the activity is built again from the journal's bytes, so that no
 //     text is stored twice and attachments are read only by who wants them.
 //   - policy.go: which mail a target wants, and what it gets of it: fields, text, attachments, the CRM's own limits.
+//   - links.go: links to files, for targets that are to have those instead.
 //   - update.go: "update:<target>" tells a target what later sightings and joined threads add: owners, blind
 //     recipients, a verdict, the thread. They are gathered for a few seconds, and what adds nothing asks nothing.
 //   - withdraw.go: "withdraw:<target>" takes mail back, after what is under way has ended. What was taken back
@@ -121,6 +122,11 @@ type Options struct {
 	Directory Directory
 	// OptedOut tells whether an employee (lower-case address) wants no mail mirrored, and so can own none. Nil means nobody does.
 	OptedOut func(account string) bool
+	// Links makes links to files for targets that want them. Nil makes none.
+	Links *Links
+	// Learn takes the signature of somebody outside, once a target has the mail; what is masked for the target is masked in it. Nil
+	// learns nothing.
+	Learn func(ctx context.Context, target, address, signature string, at time.Time) error
 	// KeepVetoed leaves at the targets what turns out to be private after they have it.
 	KeepVetoed bool
 	Debounce   time.Duration    // how long later sightings are gathered before a target is updated; zero means 5 s

@@ -21,6 +21,9 @@ const (
 	unwantedUnknown    = "not for this target: none of the correspondents is known there"
 )
 
+// unlinked is the reason for a file that is to have a link where none can be made.
+const unlinked = "this target gets links, but the gateway has no public address"
+
 // unwanted returns why a sighting is not for the target, or nothing.
 func (t *target) unwanted(v sight) string {
 	if !t.Deliver.Mail.TakesAccount(v.account) {
@@ -55,8 +58,8 @@ func attached(msg *message.Message) bool {
 	return false
 }
 
-// shape takes out of the activity what is not for the target.
-func (t *target) shape(a *crmclient.Activity) {
+// shape takes out of the activity what is not for the target. link makes links to files; nil makes none.
+func (t *target) shape(a *crmclient.Activity, link func(index int, f crmclient.Attachment) crmclient.AttachmentLeft) {
 	d := t.Deliver
 	var caps crmclient.Caps
 	if c, ok := t.Client.(crmclient.Capped); ok {
@@ -79,8 +82,15 @@ func (t *target) shape(a *crmclient.Activity) {
 	}
 	var kept []crmclient.Attachment
 	var total int64
-	for _, f := range a.Attachments {
+	for i, f := range a.Attachments {
 		why := leftOut(d.Attachments, caps, f, len(kept), total)
+		if why == "" && d.Attachments.Policy == config.AttachLink {
+			if link != nil {
+				a.AttachmentsLeft = append(a.AttachmentsLeft, link(i, f))
+				continue
+			}
+			why = unlinked
+		}
 		if why != "" {
 			a.AttachmentsLeft = append(a.AttachmentsLeft, crmclient.AttachmentLeft{Name: f.Name, Size: f.Size, Reason: why})
 			continue
@@ -136,6 +146,8 @@ func leftOut(p config.DeliverAttachments, caps crmclient.Caps, f crmclient.Attac
 		return "picture inside the text"
 	case ofType(p.ExceptTypes, f), len(p.Types) > 0 && !ofType(p.Types, f):
 		return "this target gets no files of this type"
+	case p.Policy == config.AttachLink: // the size of a link is no matter
+		return ""
 	case one > 0 && f.Size > one:
 		return fmt.Sprintf("larger than %s", config.Bytes(one))
 	case all > 0 && total+f.Size > all:

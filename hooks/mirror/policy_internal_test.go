@@ -60,7 +60,7 @@ func TestAttachmentsThatAreLeftOutAreNamed(t *testing.T) {
 			t.Parallel()
 			tg := &target{Target: Target{Client: c.client, Deliver: config.Delivery{Attachments: c.policy}}}
 			a := sample()
-			tg.shape(a)
+			tg.shape(a, nil)
 			if kept, left := names(a); !slices.Equal(kept, c.kept) || !slices.Equal(left, c.left) {
 				t.Errorf("kept %q, left %q, want %q and %q", kept, left, c.kept, c.left)
 			}
@@ -88,14 +88,14 @@ func TestTextPolicies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := sample()
-			(&target{Target: Target{Client: c.client, Deliver: c.deliver}}).shape(a)
+			(&target{Target: Target{Client: c.client, Deliver: c.deliver}}).shape(a, nil)
 			if a.Subject != c.subject || a.Text != c.text || a.TextUnquoted != c.plain || (a.HTML != "") != c.html {
 				t.Errorf("got %q, %q, %q, %q", a.Subject, a.Text, a.TextUnquoted, a.HTML)
 			}
 		})
 	}
 	a := sample()
-	(&target{Target: Target{Deliver: config.Delivery{Fields: []config.DeliverField{config.FieldText}}}}).shape(a)
+	(&target{Target: Target{Deliver: config.Delivery{Fields: []config.DeliverField{config.FieldText}}}}).shape(a, nil)
 	if a.From.Address != "" || a.To != nil || a.BCC != nil || a.Attachments != nil || a.AttachmentsLeft != nil {
 		t.Errorf("got %+v, want nobody and no files", a)
 	}

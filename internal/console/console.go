@@ -6,7 +6,8 @@
 // check by check. Checks come as a function, so the package knows nothing of
 // what it reports on.
 //
-// It has no login and shows no mail, no names and no secrets. Its address
+// It has no login and shows no mail, no names and no secrets, but for the files behind links that are
+// signed (files.go), which strangers may ask for through a reverse proxy. Its address
 // is meant for loopback or the operators' network.
 package console
 
@@ -40,7 +41,11 @@ type Options struct {
 	// runs once per request. Nil means always ready.
 	Ready   func(ctx context.Context) []Check
 	Version string
-	Logger  *slog.Logger // nil means none
+	// Files finds the file of a token, and answers with ErrNoFile or ErrFileGone where there is none. It may run concurrently. Nil
+	// serves no files.
+	Files      func(ctx context.Context, token string) (*File, error)
+	Logger     *slog.Logger          // nil means none
+	Registerer prometheus.Registerer // nil: metrics are not registered
 }
 
 // The time-outs of the server. Scraping is the slowest request there is.
@@ -121,6 +126,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /livez", s.live)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /{$}", s.index)
+	s.serveFiles(mux)
 	return protect(mux)
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"heliograph/config"
+	"heliograph/hooks/mirror"
 	"heliograph/internal/console"
 	"heliograph/internal/customerbox"
 	"heliograph/internal/journal"
@@ -60,6 +61,7 @@ type Gateway struct {
 	backfill  *backfill.Runner
 	proxy     *proxy.Server
 	console   *console.Server
+	links     atomic.Pointer[mirror.Links] // nil where there are none
 
 	mu      sync.Mutex // guards workers and cfg, which Reload changes
 	workers *workers
@@ -215,7 +217,7 @@ func (g *Gateway) openJournal(ctx context.Context) error {
 	j, err := journal.Open(ctx, journal.Options{
 		Dir: filepath.Join(g.cfg.DataDir, "journal"), Store: g.store, Queue: g.queue, KeyFile: keyFile,
 		Sync: g.cfg.Journal.Sync, UnconfirmedAfter: g.cfg.Journal.UnconfirmedAfter.D(), SegmentBytes: int64(g.cfg.Journal.SegmentBytes),
-		Consumers: consumers(g.cfg), Node: node, Pace: g.pace, Logger: g.log, Registerer: g.registry, FS: g.opts.FS,
+		Consumers: []string{mirror.Name}, Node: node, Pace: g.pace, Logger: g.log, Registerer: g.registry, FS: g.opts.FS,
 	})
 	if err != nil {
 		return err
@@ -237,6 +239,7 @@ func (g *Gateway) buildUpstreams(context.Context) error {
 func (g *Gateway) startConsole(ctx context.Context) error {
 	c, err := console.Start(ctx, console.Options{
 		Address: g.cfg.Console.Address, Gatherer: g.registry, Ready: g.ready, Version: g.opts.Version, Logger: g.log,
+		Files: g.file, Registerer: g.registry,
 	})
 	if err != nil {
 		return err

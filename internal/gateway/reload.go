@@ -76,6 +76,5 @@ func changedFixed(old, next *config.Config) []string {
 	a, b := old.Journal, next.Journal
 	a.OnFailure, b.OnFailure = "", "" // this one may change
 	note("journal", a, b)
-	note("contacts.learn_from_signatures", old.Contacts.LearnFromSignatures, next.Contacts.LearnFromSignatures)
 	return names
 }

@@ -84,16 +84,16 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 	if err != nil {
 		return nil, err
 	}
+	links := g.newLinks(cfg, masking)
+	g.links.Store(links)
 	m := mirror.New(mirror.Options{
+		Links: links, Learn: learner(cfg, book),
 		Scope: inScope, Masking: masking, Tell: tellAlarms(cfg, channels),
 		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg), Directory: book,
 		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, OptedOut: optedOut(choices), KeepVetoed: !cfg.Privacy.Withdraw, Workers: cfg.Mirror.Workers,
 		MaxAttempts: cfg.Mirror.MaxAttempts, Claims: g.limits, Logger: g.log, Registerer: w.metrics,
 	})
-	learner := &signatures{
-		on: cfg.Contacts.LearnFromSignatures, book: book, store: g.store, targets: cfg.Targets, internal: internalTo(cfg), now: time.Now,
-	}
-	runner := hooks.NewRunner(g.journal, g.queue, []hooks.Hook{m, learner}, hooks.Options{
+	runner := hooks.NewRunner(g.journal, g.queue, []hooks.Hook{m}, hooks.Options{
 		Store: g.store, Workers: cfg.Mirror.Workers, Logger: g.log, Registerer: w.metrics,
 	})
 	out, err := automail.New(automail.Options{

@@ -5,6 +5,8 @@ ALTER TABLE contact_syncs ADD COLUMN ran_at  {{int}} NOT NULL DEFAULT 0; -- when
 ALTER TABLE contact_syncs ADD COLUMN next_at {{int}} NOT NULL DEFAULT 0; -- when it is to be asked next; 0: now
 -- The jobs of before waited for the next time.
 DELETE FROM jobs WHERE kind LIKE 'contacts:%' AND state IN ('available', 'scheduled', 'retryable');
+-- Signatures are learnt from when a target has the mail.
+DELETE FROM jobs WHERE kind = 'hook:contacts' AND state IN ('available', 'scheduled', 'retryable');
 
 -- For which copies of a message it counts that one must not leave: for all (form is empty), or for those that are as good as the same.
 CREATE TABLE scope_vetoes_by_form (
