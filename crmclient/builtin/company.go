@@ -78,7 +78,7 @@ func nullText(s string) any {
 // AddCompany stores a new company and returns it with its id and version. A domain that
 // another company has is an *InvalidError.
 func (c *CRM) AddCompany(ctx context.Context, o Company) (Company, error) {
-	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) (err error) {
+	err := c.write(ctx, func(ctx context.Context, tx store.Querier) (err error) {
 		o, err = c.insertCompany(ctx, tx, o)
 		return err
 	})
@@ -163,7 +163,7 @@ func (c *CRM) companyForName(ctx context.Context, tx store.Querier, name, domain
 
 // UpdateCompany stores all fields of o. Its Version must be the stored one (ErrConflict); it is returned with the new one.
 func (c *CRM) UpdateCompany(ctx context.Context, o Company) (Company, error) {
-	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	err := c.write(ctx, func(ctx context.Context, tx store.Querier) error {
 		custom, err := o.check()
 		if err != nil {
 			return err

@@ -101,7 +101,7 @@ func (p *Contact) search() string {
 // decides. Mail that was logged before is in its timeline at once.
 func (c *CRM) AddContact(ctx context.Context, p Contact) (Contact, error) {
 	var out Contact
-	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	err := c.write(ctx, func(ctx context.Context, tx store.Querier) error {
 		id, err := c.insertContact(ctx, tx, p)
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func setAddresses(ctx context.Context, tx store.Querier, id int64, addresses []s
 // UpdateContact stores all fields of p. Its Version must be the stored one (ErrConflict); it is returned with the new one.
 func (c *CRM) UpdateContact(ctx context.Context, p Contact) (Contact, error) {
 	var out Contact
-	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	err := c.write(ctx, func(ctx context.Context, tx store.Querier) error {
 		if err := c.updateContact(ctx, tx, p); err != nil {
 			return err
 		}

@@ -104,7 +104,7 @@ func exists(ctx context.Context, tx store.Querier, field, table string, id int64
 
 // AddDeal stores a new deal and returns it with its id and version.
 func (c *CRM) AddDeal(ctx context.Context, d Deal) (Deal, error) {
-	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	err := c.write(ctx, func(ctx context.Context, tx store.Querier) error {
 		custom, err := c.checkDeal(ctx, tx, &d)
 		if err != nil {
 			return err
@@ -125,7 +125,7 @@ func (c *CRM) AddDeal(ctx context.Context, d Deal) (Deal, error) {
 
 // UpdateDeal stores all fields of d. Its Version must be the stored one (ErrConflict); it is returned with the new one.
 func (c *CRM) UpdateDeal(ctx context.Context, d Deal) (Deal, error) {
-	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	err := c.write(ctx, func(ctx context.Context, tx store.Querier) error {
 		custom, err := c.checkDeal(ctx, tx, &d)
 		if err != nil {
 			return err

@@ -73,7 +73,7 @@ func (t *Ticket) done() bool { return t.Status == "solved" || t.Status == "close
 
 // AddTicket stores a new ticket and returns it with its id and version.
 func (c *CRM) AddTicket(ctx context.Context, t Ticket) (Ticket, error) {
-	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	err := c.write(ctx, func(ctx context.Context, tx store.Querier) error {
 		custom, err := checkTicket(ctx, tx, &t)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (c *CRM) AddTicket(ctx context.Context, t Ticket) (Ticket, error) {
 
 // UpdateTicket stores all fields of t. Its Version must be the stored one (ErrConflict); it is returned with the new one.
 func (c *CRM) UpdateTicket(ctx context.Context, t Ticket) (Ticket, error) {
-	err := c.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	err := c.write(ctx, func(ctx context.Context, tx store.Querier) error {
 		custom, err := checkTicket(ctx, tx, &t)
 		if err != nil {
 			return err
