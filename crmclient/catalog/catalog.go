@@ -17,6 +17,7 @@ import (
 	"heliograph/config"
 	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
+	"heliograph/crmclient/espocrm"
 	"heliograph/crmclient/jiandaoyun"
 	"heliograph/crmclient/kingdee"
 	"heliograph/crmclient/salesforce"
@@ -47,6 +48,7 @@ type connector struct {
 // connectors is the table, sorted by name.
 var connectors = []connector{
 	{"builtin", validate[builtin.Config], openBuiltin},
+	from("espocrm", espocrm.New),
 	from("jiandaoyun", jiandaoyun.New),
 	from("kingdee", kingdee.New),
 	from("salesforce", salesforce.New),

@@ -1,0 +1,125 @@
+package espocrm
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+
+	"github.com/emersion/go-message/mail"
+
+	"heliograph/crmclient"
+)
+
+// writeEML writes the activity as a mail file with the Message-ID. It is built anew, because what was captured may hold what
+// must not leave.
+func writeEML(ctx context.Context, w io.Writer, a *crmclient.Activity, id string) error {
+	var h mail.Header
+	h.SetDate(a.Date)
+	h.SetMessageID(id)
+	h.SetSubject(a.Subject)
+	for name, list := range map[string][]crmclient.Person{"From": {a.From}, "To": a.To, "Cc": a.CC, "Bcc": a.BCC} {
+		var out []*mail.Address
+		for _, p := range list {
+			if p.Address != "" {
+				out = append(out, &mail.Address{Name: p.Name, Address: p.Address})
+			}
+		}
+		if len(out) > 0 {
+			h.SetAddressList(name, out)
+		}
+	}
+	mw, err := mail.CreateWriter(w, h)
+	if err != nil {
+		return err
+	}
+	if err := writeTexts(mw, a); err != nil {
+		return err
+	}
+	for _, f := range a.Attachments {
+		if f.Open == nil {
+			continue
+		}
+		if err := writeFile(ctx, mw, f); err != nil {
+			return err
+		}
+	}
+	return mw.Close()
+}
+
+func writeTexts(mw *mail.Writer, a *crmclient.Activity) error {
+	tw, err := mw.CreateInline()
+	if err != nil {
+		return err
+	}
+	for _, part := range []struct{ kind, text string }{{"text/plain", a.Text + leftOut(a.AttachmentsLeft)}, {"text/html", a.HTML}} {
+		if part.kind == "text/html" && part.text == "" {
+			continue
+		}
+		var h mail.InlineHeader
+		h.SetContentType(part.kind, map[string]string{"charset": "utf-8"})
+		h.Set("Content-Transfer-Encoding", "base64")
+		pw, err := tw.CreatePart(h)
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(pw, part.text); err != nil {
+			return err
+		}
+		if err := pw.Close(); err != nil {
+			return err
+		}
+	}
+	return tw.Close()
+}
+
+func writeFile(ctx context.Context, mw *mail.Writer, f crmclient.Attachment) (err error) {
+	r, err := f.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	var h mail.AttachmentHeader
+	h.SetContentType(f.Type, nil)
+	h.SetFilename(f.Name)
+	pw, err := mw.CreateAttachment(h)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(pw, r); err != nil {
+		return err
+	}
+	return pw.Close()
+}
+
+// leftOut names the files that the mail had and the CRM does not get.
+func leftOut(left []crmclient.AttachmentLeft) string {
+	out := ""
+	for _, f := range left {
+		out += "\n[" + f.Name + ": " + f.Reason + "]"
+	}
+	return out
+}
+
+// dataURI writes head, what write writes in base64, and tail, as a reader. It must be closed.
+func dataURI(head, tail string, write func(io.Writer) error) io.ReadCloser {
+	r, w := io.Pipe()
+	go func() {
+		b := bufio.NewWriterSize(w, 32<<10)
+		_, err := b.WriteString(head)
+		if err == nil {
+			e := base64.NewEncoder(base64.StdEncoding, b)
+			err = write(e)
+			err = errors.Join(err, e.Close())
+		}
+		if err == nil {
+			_, err = b.WriteString(tail)
+		}
+		if err == nil {
+			err = b.Flush()
+		}
+		w.CloseWithError(err) // a reader that is closed ends all writing
+	}()
+	return r
+}

@@ -1,0 +1,4 @@
+package espocrm
+
+// HMACAuthorization is for its worked example.
+var HMACAuthorization = hmacAuthorization
