@@ -1,9 +1,7 @@
 package espocrm
 
 import (
-	"bufio"
 	"context"
-	"encoding/base64"
 	"errors"
 	"io"
 
@@ -100,26 +98,4 @@ func leftOut(left []crmclient.AttachmentLeft) string {
 		out += "\n[" + f.Name + ": " + f.Reason + "]"
 	}
 	return out
-}
-
-// dataURI writes head, what write writes in base64, and tail, as a reader. It must be closed.
-func dataURI(head, tail string, write func(io.Writer) error) io.ReadCloser {
-	r, w := io.Pipe()
-	go func() {
-		b := bufio.NewWriterSize(w, 32<<10)
-		_, err := b.WriteString(head)
-		if err == nil {
-			e := base64.NewEncoder(base64.StdEncoding, b)
-			err = write(e)
-			err = errors.Join(err, e.Close())
-		}
-		if err == nil {
-			_, err = b.WriteString(tail)
-		}
-		if err == nil {
-			err = b.Flush()
-		}
-		w.CloseWithError(err) // a reader that is closed ends all writing
-	}()
-	return r
 }

@@ -145,7 +145,7 @@ func (c *Client) importEML(ctx context.Context, a *crmclient.Activity, messageID
 
 // upload makes an attachment of what write writes, and returns its id. head is JSON up to the beginning of the content.
 func (c *Client) upload(ctx context.Context, head string, write func(io.Writer) error) (string, error) {
-	body := dataURI(head, `"}`, write)
+	body := crmclient.Base64Body(head, `"}`, write)
 	defer func() { _ = body.Close() }() // ends its writer
 	var made struct {
 		ID string `json:"id"`

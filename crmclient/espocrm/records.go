@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"net/http"
 	"slices"
@@ -220,46 +219,6 @@ const (
 	maxRepeated = 50
 )
 
-// place is the cursor of RecordChanges: how far the records' own times were read, which need not be our clock's, and
-// which records of the overlap were told, and as what: within a second a record may change again.
-type place struct {
-	Since string            `json:"since"`
-	Told  map[string]string `json:"told,omitempty"`
-}
-
-func (p place) String() string {
-	b, _ := json.Marshal(p) // strings can be marshalled
-	return string(b)
-}
-
-// from is the time from which the next poll asks.
-func (p place) from() string {
-	t, err := time.Parse(timeLayout, p.Since)
-	if err != nil {
-		return p.Since
-	}
-	return t.Add(-changesOverlap).Format(timeLayout)
-}
-
-// tell notes a record, and says whether it was told before.
-func (p *place) tell(r map[string]any) bool {
-	id, at := text(r, "id"), text(r, "modifiedAt")
-	b, _ := json.Marshal(r) // it came from JSON
-	h := fnv.New64a()
-	_, _ = h.Write(b) // never fails
-	as := fmt.Sprintf("%s %x", at, h.Sum64())
-	if p.Told[id] == as {
-		return true
-	}
-	p.Told[id], p.Since = as, max(p.Since, at)
-	return false
-}
-
-// forget drops what the next poll does not ask for again.
-func (p *place) forget() {
-	maps.DeleteFunc(p.Told, func(_, as string) bool { return as[:min(len(as), len(timeLayout))] <= p.from() })
-}
-
 // RecordChanges polls by modifiedAt.
 func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, cursor string) ([]crmclient.RecordChange, string, error) {
 	if err := checkName("the object", object); err != nil {
@@ -267,16 +226,16 @@ func (c *Client) RecordChanges(ctx context.Context, object string, fields []stri
 	}
 	if cursor == "" {
 		at, err := c.lastChange(ctx, object)
-		return nil, at.String(), err
+		if err != nil {
+			return nil, "", err
+		}
+		return nil, at.String(), nil
 	}
-	at := place{Told: map[string]string{}}
-	if err := json.Unmarshal([]byte(cursor), &at); err != nil || at.Told == nil {
-		return nil, "", crmclient.ErrCursorExpired
+	at, err := crmclient.ParsePollCursor(cursor, timeLayout)
+	if err != nil {
+		return nil, "", err
 	}
-	if _, err := time.Parse(timeLayout, at.Since); err != nil {
-		return nil, "", crmclient.ErrCursorExpired
-	}
-	l := listQuery{order: "modifiedAt", where: []filter{{Type: "greaterThan", Attribute: "modifiedAt", Value: at.from()}}}
+	l := listQuery{order: "modifiedAt", where: []filter{{Type: "greaterThan", Attribute: "modifiedAt", Value: at.From(timeLayout, changesOverlap)}}}
 	if len(fields) > 0 {
 		l.fields = slices.Compact(slices.Sorted(slices.Values(append([]string{"id", "modifiedAt", "modifiedById"}, fields...))))
 	}
@@ -287,7 +246,7 @@ func (c *Client) RecordChanges(ctx context.Context, object string, fields []stri
 			return nil, "", err
 		}
 		for _, r := range page {
-			if !at.tell(r) {
+			if at.Tell(text(r, "id"), text(r, "modifiedAt"), r) {
 				out = append(out, crmclient.RecordChange{Record: c.record(object, r), By: text(r, "modifiedById")})
 			}
 		}
@@ -296,21 +255,21 @@ func (c *Client) RecordChanges(ctx context.Context, object string, fields []stri
 		}
 		l.offset += len(page)
 	}
-	at.forget()
+	at.Forget(at.From(timeLayout, changesOverlap))
 	return out, at.String(), nil
 }
 
-// lastChange is the place behind all that is there.
-func (c *Client) lastChange(ctx context.Context, object string) (place, error) {
-	at := place{Since: time.Unix(0, 0).UTC().Format(timeLayout), Told: map[string]string{}}
+// lastChange is the cursor behind all that is there.
+func (c *Client) lastChange(ctx context.Context, object string) (*crmclient.PollCursor, error) {
+	at := crmclient.NewPollCursor(timeLayout)
 	page, _, err := c.list(ctx, object, listQuery{order: "modifiedAt", descending: true})
 	if err != nil {
-		return at, err
+		return nil, err
 	}
 	for _, r := range page {
-		at.tell(r)
+		at.Tell(text(r, "id"), text(r, "modifiedAt"), r)
 	}
-	at.forget()
+	at.Forget(at.From(timeLayout, changesOverlap))
 	return at, nil
 }
 
