@@ -20,6 +20,7 @@ import (
 	"heliograph/crmclient/espocrm"
 	"heliograph/crmclient/jiandaoyun"
 	"heliograph/crmclient/kingdee"
+	"heliograph/crmclient/rest"
 	"heliograph/crmclient/salesforce"
 	"heliograph/crmclient/webhook"
 	"heliograph/crmclient/zoho"
@@ -51,6 +52,7 @@ var connectors = []connector{
 	from("espocrm", espocrm.New),
 	from("jiandaoyun", jiandaoyun.New),
 	from("kingdee", kingdee.New),
+	from("rest", rest.New),
 	from("salesforce", salesforce.New),
 	from("webhook", openWebhook),
 	from("zoho", zoho.New),
