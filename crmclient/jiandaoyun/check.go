@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -211,17 +212,20 @@ func (c *Client) checkMap(ctx context.Context, s *schema, m mapping, sources fie
 			fields = append(fields, crmclient.Field{Name: name, Label: w.Label, Type: plainType(w.Type), ReadOnly: slices.Contains(unwritable, w.Type)})
 		}
 	}
-	// Defaults that the form has no widget for are left out of the comparison.
-	defaults := fieldmap.Fields{}
+	// Defaults that the form has no widget for are left out of the comparison, and so is what takes them away.
+	defaults, given := fieldmap.Fields{}, maps.Clone(m.given)
 	for name, f := range m.defaults {
 		if _, there := s.find(name); there {
 			defaults[name] = f
+		} else if given[name].Remove {
+			delete(given, name)
 		}
 	}
-	present, err := fieldmap.New(s.object+": fields", sources, defaults, m.given)
+	present, err := fieldmap.New(m.key, sources, defaults, given)
 	if err != nil {
-		present = m.Map // a removed default that is not there is not worth a word
-	} else if err := present.Validate(s.object, fields); err != nil {
+		return err
+	}
+	if err := present.Validate(s.object, fields); err != nil {
 		return err
 	}
 	_, err = c.values(ctx, s, m, v, nil)

@@ -16,7 +16,7 @@
 // # Files
 //
 //   - jiandaoyun.go, config.go, create.go, query.go, call.go: client, section, making, searching, requests with the rate of each call
-//   - widgets.go, members.go: values of widgets as they are written and read; usernames by mail address
+//   - schema.go, widgets.go, members.go: widgets of a form; their values as they are written and read; usernames by mail address
 //   - activity.go, files.go: mails and their attachments, which go to the vendor's object store with one-time tokens
 //   - contacts.go, sync.go, tickets.go, records.go: people, companies, tickets, any form
 //   - changes.go, push.go, echo.go: changed records by polling and by 数据推送, and which of them were our own

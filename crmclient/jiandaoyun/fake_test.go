@@ -59,8 +59,8 @@ type fake struct {
 	now         time.Time
 	nextID      int
 	calls       []string
-	bearer      bool           // uploads must not carry the key
 	lenient     bool           // as the vendor: what is unknown is passed over in silence
+	dropKey     bool           // the key is passed over in silence
 	denied      map[string]int // code by path
 	uploadURL   string         // of the store for files; empty means this server
 	uploadFault http.HandlerFunc
