@@ -48,10 +48,11 @@ func (e *heldError) Error() string { return e.reason }
 // build makes what a target may know of a message now. All rules are looked at again: hours may have passed since the
 // message was captured.
 func (m *Mirror) build(ctx context.Context, t *target, key string) (built, error) {
-	if err := m.stillInScope(ctx, key); err != nil {
+	all, err := m.stillInScope(ctx, key)
+	if err != nil {
 		return built{}, err
 	}
-	a, p, msg, first, err := m.activity(ctx, t, key)
+	a, p, msg, first, err := m.activity(ctx, t, key, all)
 	if err != nil {
 		return built{}, err
 	}
@@ -108,23 +109,19 @@ func (m *Mirror) learn(ctx context.Context, t *target, b built) {
 
 // activity builds the activity from the first copy that the target may be told of and that is still there, and
 // adds what the others know: accounts and blind copies.
-func (m *Mirror) activity(ctx context.Context, t *target, key string) (_ *crmclient.Activity, _ *people, _ *message.Message, first journal.Entry, err error) {
-	var thread string
-	if err := m.o.Store.Reader().QueryRowContext(ctx, `SELECT thread FROM messages WHERE key = $1`, key).Scan(&thread); err != nil {
-		return nil, nil, nil, first, fmt.Errorf("reading message %s: %w", key, err)
-	}
-	threads, err := resolve(ctx, m.o.Store.Reader(), []string{thread})
+func (m *Mirror) activity(ctx context.Context, t *target, key string, all copies) (_ *crmclient.Activity, _ *people, _ *message.Message, first journal.Entry, err error) {
+	thread, err := m.threadOf(ctx, key)
 	if err != nil {
 		return nil, nil, nil, first, err
 	}
-	copies, err := t.told(ctx, m.o.Store.Reader(), key)
+	copies, err := t.toldOf(ctx, m.o.Store.Reader(), key, all)
 	if err != nil {
 		return nil, nil, nil, first, fmt.Errorf("reading sightings of %s: %w", key, err)
 	}
 	if len(copies) == 0 {
 		return nil, nil, nil, first, &excludedError{reason: unwantedAccount}
 	}
-	a := &crmclient.Activity{Key: key, Thread: threads[0], Unconfirmed: true}
+	a := &crmclient.Activity{Key: key, Thread: thread, Unconfirmed: true}
 	var msg *message.Message
 	var p people
 	var parsed int
@@ -158,13 +155,31 @@ func (m *Mirror) activity(ctx context.Context, t *target, key string) (_ *crmcli
 	}
 	p.external = nil
 	// Who keeps his copies back is an employee all the same, and must become no contact.
-	owners, err := column(ctx, m.o.Store.Reader(), `SELECT DISTINCT account FROM sightings WHERE message_key = $1`, []any{key})
-	if err != nil {
-		return nil, nil, nil, first, fmt.Errorf("reading sightings of %s: %w", key, err)
+	var owners []string
+	for _, s := range all.list {
+		owners = append(owners, s.account)
 	}
 	p.classify(m.ours(owners...), byEmployee(first, p.from))
 	m.fill(a, &p, msg, first)
 	return a, &p, msg, first, nil
+}
+
+// threadOf returns the thread of a message as it is now.
+func (m *Mirror) threadOf(ctx context.Context, key string) (thread string, err error) {
+	var joined string
+	q := m.o.Store.Reader()
+	err = q.QueryRowContext(ctx, `SELECT thread, t.joined FROM messages m JOIN threads t ON t.id = m.thread WHERE m.key = $1`, key).Scan(&thread, &joined)
+	if err != nil {
+		return "", fmt.Errorf("reading message %s: %w", key, err)
+	}
+	if joined == "" {
+		return thread, nil
+	}
+	threads, err := resolve(ctx, q, []string{joined})
+	if err != nil {
+		return "", err
+	}
+	return threads[0], nil
 }
 
 // maxOwnCopies bounds how many copies of one message are read for their Bcc field only.

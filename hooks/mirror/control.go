@@ -52,7 +52,7 @@ func Drop(ctx context.Context, db *store.DB, q *queue.Queue, job queue.Job, reas
 	reason = clip("dropped: " + reason)
 	// The ledger first: between the two a delivery that is called failed may still be made, which corrects the ledger.
 	err := db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-		return giveUp(ctx, tx, string(job.Payload), target, reason)
+		return giveUp(ctx, tx, db.Dialect(), string(job.Payload), target, reason)
 	})
 	if err != nil {
 		return fmt.Errorf("dropping job %d: %w", job.ID, err)
@@ -61,8 +61,8 @@ func Drop(ctx context.Context, db *store.DB, q *queue.Queue, job queue.Job, reas
 	return err
 }
 
-func giveUp(ctx context.Context, tx store.Querier, key, target, reason string) error {
-	messageID, err := lockMessage(ctx, tx, key)
+func giveUp(ctx context.Context, tx store.Querier, dialect store.Dialect, key, target, reason string) error {
+	messageID, err := lockMessage(ctx, tx, dialect, key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil // nobody knows the message any more
 	}

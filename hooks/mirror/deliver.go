@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -223,7 +222,7 @@ func (m *Mirror) settle(ctx context.Context, t *target, key string, job queue.Jo
 				return m.o.Queue.Finish(ctx, tx, queue.Result{Job: job, Action: queue.Snooze, Reason: "decided meanwhile"})
 			}
 		}
-		messageID, err := lockMessage(ctx, tx, key)
+		messageID, err := lockMessage(ctx, tx, m.o.Store.Dialect(), key)
 		if err != nil {
 			return err
 		}
@@ -296,10 +295,13 @@ func (m *Mirror) unwritten(ctx context.Context, what string, t *target, key stri
 	return queue.Result{Action: queue.Retry, Reason: clip("writing the " + what + " down: " + err.Error())}, true
 }
 
-// lockMessage locks a message as record does, and returns its Message-ID.
-func lockMessage(ctx context.Context, tx store.Querier, key string) (messageID string, err error) {
-	err = tx.QueryRowContext(ctx, `UPDATE messages SET last_seen = last_seen WHERE key = $1 RETURNING message_id`, key).Scan(&messageID)
-	if err != nil {
+// lockMessage locks a message as record does, and returns its Message-ID. SQLite has one writer anyway.
+func lockMessage(ctx context.Context, tx store.Querier, d store.Dialect, key string) (messageID string, err error) {
+	query := `SELECT message_id FROM messages WHERE key = $1`
+	if d == store.Postgres {
+		query += ` FOR UPDATE`
+	}
+	if err := tx.QueryRowContext(ctx, query, key).Scan(&messageID); err != nil {
 		return "", fmt.Errorf("message: %w", err)
 	}
 	return messageID, nil
@@ -323,18 +325,28 @@ func (m *Mirror) noteAll(ctx context.Context, tx store.Querier, t *target, key, 
 
 // told returns the sightings of a message that the target may know of, the oldest first.
 func (t *target) told(ctx context.Context, q store.Querier, key string) ([]sighting, error) {
-	copies, err := sightings(ctx, q, key)
+	c, err := readCopies(ctx, q, key, "")
 	if err != nil {
 		return nil, err
 	}
-	stones, err := readTombstones(ctx, q, key)
-	if err != nil {
-		return nil, err
+	return t.toldOf(ctx, q, key, c)
+}
+
+// toldOf does the same for sightings that were read already.
+func (t *target) toldOf(ctx context.Context, q store.Querier, key string, c copies) (out []sighting, err error) {
+	var stones tombstones
+	if c.withdrawn {
+		if stones, err = readTombstones(ctx, q, key); err != nil {
+			return nil, err
+		}
 	}
-	return slices.DeleteFunc(copies, func(s sighting) bool {
+	for _, s := range c.list {
 		_, gone := stones.find(t.Name, s.account)
-		return s.excluded != "" || gone || !t.Deliver.Mail.TakesAccount(s.account)
-	}), nil
+		if s.excluded == "" && !gone && t.Deliver.Mail.TakesAccount(s.account) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
 }
 
 // maxReason bounds what the ledger keeps of an error, in bytes.

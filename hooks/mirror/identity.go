@@ -28,7 +28,8 @@ type sighting struct {
 	rule        scope.Kind // of the rule that excluded it
 	veto        bool       // it shows that other copies may not leave either:
 	vetoAll     bool       // all of them, not only those that are as good as the same
-	decided     string     // generation of what decided
+	decided     string     // generation of what decides now
+	was         string     // generation of what decided before
 	form        string     // key of what was seen
 	// The place in a mailbox, of the kinds that have one.
 	mailbox     string
@@ -202,17 +203,26 @@ func (s sighting) row(messageID, target string, state journal.LedgerState, reaso
 	return journal.LedgerRow{Entry: s.entry, MessageID: messageID, Account: s.account, Target: target, State: state, Reason: reason, At: at}
 }
 
-// sightings returns the copies of a message, the oldest first.
-func sightings(ctx context.Context, q store.Querier, key string) ([]sighting, error) {
-	return someSightings(ctx, q, key, "")
+// copies are the sightings of a message, the oldest first, and what is known of them besides.
+type copies struct {
+	list      []sighting
+	vetoed    bool // there are vetoes
+	withdrawn bool // there are tombstones
 }
 
-// someSightings are those for which a condition holds.
-func someSightings(ctx context.Context, q store.Querier, key, condition string) (out []sighting, err error) {
-	rows, err := q.QueryContext(ctx, `SELECT entry, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid, form
+// sightings returns the copies of a message, the oldest first.
+func sightings(ctx context.Context, q store.Querier, key string) ([]sighting, error) {
+	c, err := readCopies(ctx, q, key, "")
+	return c.list, err
+}
+
+// readCopies reads the copies for which a condition holds; empty means all.
+func readCopies(ctx context.Context, q store.Querier, key, condition string) (c copies, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT entry, kind, account, seen_at, unconfirmed, excluded, mailbox, uidvalidity, uid, form, decided,
+			EXISTS (SELECT 1 FROM scope_vetoes v WHERE v.message_key = $1), EXISTS (SELECT 1 FROM withdrawals w WHERE w.message_key = $1)
 		FROM sightings WHERE message_key = $1 `+condition+` ORDER BY entry`, key)
 	if err != nil {
-		return nil, err
+		return c, fmt.Errorf("reading sightings of %s: %w", key, err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
@@ -220,16 +230,19 @@ func someSightings(ctx context.Context, q store.Querier, key, condition string) 
 		var entry string
 		var at int64
 		var unconfirmed int
-		if err := rows.Scan(&entry, &s.kind, &s.account, &at, &unconfirmed, &s.excluded, &s.mailbox, &s.uidValidity, &s.uid, &s.form); err != nil {
-			return nil, err
+		err := rows.Scan(&entry, &s.kind, &s.account, &at, &unconfirmed, &s.excluded, &s.mailbox, &s.uidValidity, &s.uid, &s.form, &s.was,
+			&c.vetoed, &c.withdrawn)
+		if err != nil {
+			return c, err
 		}
 		if s.entry, err = journal.ParseID(entry); err != nil {
-			return nil, err
+			return c, err
 		}
 		s.at, s.unconfirmed = store.FromMicros(at), unconfirmed == 1
-		out = append(out, s)
+		c.list = append(c.list, s)
 	}
-	return originalsFirst(out), rows.Err()
+	c.list = originalsFirst(c.list)
+	return c, rows.Err()
 }
 
 // originalsFirst moves the copies of forms that were submitted before others, so that what a list or a

@@ -64,55 +64,61 @@ func (m *Mirror) decide(ctx context.Context, s *sighting, e journal.Entry, msg *
 	return nil
 }
 
-// stillInScope looks at the message again, for rules and choices that came since its sightings were recorded. What fell out of scope
-// is written down as excluded; where nothing is left the error is an *excludedError. It only narrows.
-func (m *Mirror) stillInScope(ctx context.Context, key string) error {
+// stillInScope looks at the message again, for rules and choices that came since its sightings were recorded, and returns its
+// copies. What fell out of scope is written down as excluded; where nothing is left the error is an *excludedError. It only narrows.
+func (m *Mirror) stillInScope(ctx context.Context, key string) (copies, error) {
 	generation, err := m.o.Scope.Generation(ctx)
 	if err != nil {
-		return err
+		return copies{}, err
 	}
 	q := m.o.Store.Reader()
-	v, err := readVetoes(ctx, q, key)
+	c, err := readCopies(ctx, q, key, "")
 	if err != nil {
-		return err
+		return c, err
 	}
-	copies, err := someSightings(ctx, q, key, `AND excluded = ''`)
-	if err != nil {
-		return fmt.Errorf("reading sightings of %s: %w", key, err)
-	}
-	settled, err := column(ctx, q, `SELECT entry FROM sightings WHERE message_key = $1 AND excluded = '' AND decided = $2`, []any{key, generation})
-	if err != nil {
-		return fmt.Errorf("reading sightings of %s: %w", key, err)
-	}
-	held := slices.ContainsFunc(copies, func(s sighting) bool { return v.of(s.form) != "" })
-	if !held && len(settled) == len(copies) && len(copies) > 0 {
-		return nil // as always, but when something changed
-	}
-	if err := m.decideAgain(ctx, key, copies, settled, v); err != nil {
-		return err
-	}
-	if err := m.narrow(ctx, key, copies); err != nil {
-		return fmt.Errorf("writing down what fell out of scope of %s: %w", key, err)
-	}
-	for _, s := range copies {
-		if s.excluded == "" {
-			return nil
+	var v vetoes
+	if c.vetoed {
+		if v, err = readVetoes(ctx, q, key); err != nil {
+			return c, err
 		}
 	}
-	return m.outOfScope(ctx, key)
+	var in []sighting
+	again := false
+	for _, s := range c.list {
+		if s.excluded != "" {
+			continue
+		}
+		in = append(in, s)
+		again = again || s.was != generation || v.of(s.form) != ""
+	}
+	if !again && len(in) > 0 {
+		return c, nil // as always, but when something changed
+	}
+	if err := m.decideAgain(ctx, key, in, generation, v); err != nil {
+		return c, err
+	}
+	if err := m.narrow(ctx, key, in); err != nil {
+		return c, fmt.Errorf("writing down what fell out of scope of %s: %w", key, err)
+	}
+	for _, s := range in {
+		if s.excluded == "" {
+			return readCopies(ctx, q, key, "")
+		}
+	}
+	return c, m.outOfScope(ctx, key)
 }
 
 // maxReread bounds how many copies of one message are parsed again. What the others' headers differ in does not count then.
 const maxReread = 100
 
 // decideAgain fills in what keeps the copies here now.
-func (m *Mirror) decideAgain(ctx context.Context, key string, copies []sighting, settled []string, v vetoes) error {
+func (m *Mirror) decideAgain(ctx context.Context, key string, copies []sighting, generation string, v vetoes) error {
 	var msg *message.Message
 	var p people
 	read := 0
 	for i := range copies {
 		s := &copies[i]
-		if v.of(s.form) != "" || slices.Contains(settled, s.entry.String()) {
+		if v.of(s.form) != "" || s.was == generation {
 			continue
 		}
 		e, err := m.o.Journal.Entry(ctx, s.entry)
@@ -160,7 +166,7 @@ func (m *Mirror) narrow(ctx context.Context, key string, copies []sighting) erro
 	now := m.o.Now()
 	var recalled []string
 	err := m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-		messageID, err := lockMessage(ctx, tx, key)
+		messageID, err := lockMessage(ctx, tx, m.o.Store.Dialect(), key)
 		if err != nil {
 			return err
 		}
@@ -237,15 +243,16 @@ func (m *Mirror) outOfScope(ctx context.Context, key string) error {
 // confirmScope is the last look before an activity leaves, after the time that other calls took. Where one of its sightings fell
 // out of scope the activity is made anew.
 func (m *Mirror) confirmScope(ctx context.Context, a *crmclient.Activity) error {
-	if err := m.stillInScope(ctx, a.Key); err != nil {
+	c, err := m.stillInScope(ctx, a.Key)
+	if err != nil {
 		return err
 	}
-	in, err := column(ctx, m.o.Store.Reader(), `SELECT entry FROM sightings WHERE message_key = $1 AND excluded = ''`, []any{a.Key})
-	if err != nil {
-		return fmt.Errorf("reading sightings of %s: %w", a.Key, err)
+	in := map[string]bool{}
+	for _, s := range c.list {
+		in[s.entry.String()] = s.excluded == ""
 	}
 	for _, s := range a.Sightings {
-		if !slices.Contains(in, s.Entry) {
+		if !in[s.Entry] {
 			return errScopeChanged
 		}
 	}

@@ -196,7 +196,7 @@ func (m *Mirror) settleUpdate(ctx context.Context, t *target, key string, job qu
 	defer cancel()
 	err := m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 		done = queue.Result{Job: job, Action: r.action, At: r.at, Reason: r.reason}
-		messageID, err := lockMessage(ctx, tx, key)
+		messageID, err := lockMessage(ctx, tx, m.o.Store.Dialect(), key)
 		if err != nil {
 			return err
 		}

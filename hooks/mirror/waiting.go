@@ -349,7 +349,7 @@ func (m *Mirror) releaseOne(ctx context.Context, tx store.Querier, t *target, ke
 	if err != nil || counts.waiting > 0 || counts.due == 0 {
 		return err // another process was here
 	}
-	messageID, err := lockMessage(ctx, tx, key)
+	messageID, err := lockMessage(ctx, tx, m.o.Store.Dialect(), key)
 	if errors.Is(err, sql.ErrNoRows) {
 		_, err = tx.ExecContext(ctx, `DELETE FROM review_messages WHERE message_key = $1`, key)
 		return err

@@ -83,7 +83,7 @@ func Withdraw(ctx context.Context, db *store.DB, q *queue.Queue, w Withdrawal) (
 		var steps []Withdrawn
 		var drop []int64
 		err := db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-			messageID, err := lockMessage(ctx, tx, key)
+			messageID, err := lockMessage(ctx, tx, db.Dialect(), key)
 			if err != nil {
 				return err
 			}
@@ -366,7 +366,7 @@ func (m *Mirror) withdrawalFollows(ctx context.Context, tx store.Querier, t *tar
 
 func (m *Mirror) withdrawAgain(ctx context.Context, t *target, key string) error {
 	err := m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-		if _, err := lockMessage(ctx, tx, key); err != nil {
+		if _, err := lockMessage(ctx, tx, m.o.Store.Dialect(), key); err != nil {
 			return err
 		}
 		return m.withdrawalFollows(ctx, tx, t, key, crmclient.Receipt{})
@@ -429,7 +429,7 @@ func (m *Mirror) settleWithdrawal(ctx context.Context, t *target, key string, jo
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	err := m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-		messageID, err := lockMessage(ctx, tx, key)
+		messageID, err := lockMessage(ctx, tx, m.o.Store.Dialect(), key)
 		if err != nil {
 			return err
 		}

@@ -54,12 +54,12 @@ func (m *Mirror) witness(ctx context.Context, tx store.Querier, s *sighting, key
 
 // doubtful returns the sightings whose verdict is unknown and for which s is a witness.
 func (m *Mirror) doubtful(ctx context.Context, tx store.Querier, s sighting, key string) ([]sighting, error) {
-	copies, err := someSightings(ctx, tx, key, `AND unconfirmed = 1`)
+	c, err := readCopies(ctx, tx, key, `AND unconfirmed = 1`)
 	if err != nil {
 		return nil, err
 	}
 	var out []sighting
-	for _, d := range copies {
+	for _, d := range c.list {
 		if !d.kind.Mailbox() && (s.kind == journal.KindAppend || s.account != d.account) {
 			out = append(out, d)
 		}
