@@ -114,7 +114,7 @@ func from[C settings](name string, open func(C, crmclient.Deps) (crmclient.Clien
 		}
 		return open(cfg, crmclient.Deps{
 			Target: t.Name, UserAgent: d.UserAgent, Logger: d.Logger, Registerer: d.Registerer,
-			Limit: d.limit(t.Name), Tokens: d.Tokens,
+			Limit: d.limit(t.Name), Tokens: d.Tokens.For(cfg),
 		})
 	}}
 }

@@ -12,12 +12,14 @@ import (
 	"sync/atomic"
 
 	"heliograph/config"
+	"heliograph/internal/accounts"
 	"heliograph/hooks/mirror"
 	"heliograph/internal/console"
 	"heliograph/internal/customerbox"
 	"heliograph/internal/journal"
 	"heliograph/internal/journal/segment"
 	"heliograph/internal/limit"
+	"heliograph/internal/oauth"
 	"heliograph/internal/pace"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
@@ -52,6 +54,7 @@ type Gateway struct {
 	queue     *queue.Queue
 	limits    limit.Backend
 	journal   *journal.Journal
+	tokens    *oauth.Keeper
 	router    *swapRouter
 	failures  *limit.Failures // one guard of logins for all fronts and for what the control socket is asked for
 	smtp      *smtpd.Server
@@ -93,7 +96,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (g *Gateway, err er
 		buildInfo(o.Version),
 	)
 	for _, part := range []func(context.Context) error{
-		g.openDataDir, g.openStore, g.openLimits, g.openJournal, g.buildUpstreams, g.buildWorkers, g.buildFront, g.buildBackfill,
+		g.openDataDir, g.openStore, g.openLimits, g.openJournal, g.openTokens, g.buildUpstreams, g.buildWorkers, g.buildFront, g.buildBackfill,
 	} {
 		if err := part(ctx); err != nil {
 			return nil, err
@@ -227,8 +230,36 @@ func (g *Gateway) openJournal(ctx context.Context) error {
 	return nil
 }
 
+func (g *Gateway) openTokens(context.Context) error {
+	k, err := OpenTokens(g.cfg, g.store, g.log, g.registry)
+	if err != nil {
+		return err
+	}
+	g.tokens = k
+	g.onClose("tokens", func(context.Context) error { return k.Close() })
+	return nil
+}
+
+// OpenTokens opens what is stored of access to CRMs and mail accounts, with the journal's key file. It must be closed.
+func OpenTokens(cfg *config.Config, db *store.DB, log *slog.Logger, r prometheus.Registerer) (*oauth.Keeper, error) {
+	file := cfg.Journal.KeyFile
+	if file == "" {
+		file = filepath.Join(cfg.DataDir, "master.key")
+	}
+	keys, _, err := segment.LoadKeyring(file)
+	if err != nil {
+		return nil, err
+	}
+	return oauth.NewKeeper(oauth.Options{Store: db, Sealer: keys, Logger: log, Registerer: r})
+}
+
+// Accounts is the book of enrolled accounts in force.
+func (g *Gateway) Accounts() *accounts.Book { return g.router.book.Load() }
+
 func (g *Gateway) buildUpstreams(context.Context) error {
-	g.router = &swapRouter{log: g.log, registerer: g.registry}
+	g.router = &swapRouter{log: g.log, registerer: g.registry, open: func(cfg *config.Config) (*accounts.Book, error) {
+		return accounts.Open(accounts.Options{Store: g.store, Keeper: g.tokens, Upstreams: cfg.Upstreams, Logger: g.log})
+	}}
 	if err := g.router.set(g.cfg); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"heliograph/config"
+	"heliograph/internal/accounts"
 	"heliograph/internal/limit"
 	"heliograph/proxy/upstream"
 
@@ -107,16 +108,33 @@ func limits(c *config.Redis, log *slog.Logger, r prometheus.Registerer) (limit.B
 type swapRouter struct {
 	log        *slog.Logger
 	registerer prometheus.Registerer
+	open       func(*config.Config) (*accounts.Book, error) // nil: nobody is enrolled
 	current    atomic.Pointer[upstream.Router]
+	book       atomic.Pointer[accounts.Book]
 }
 
 func (s *swapRouter) get() *upstream.Router { return s.current.Load() }
 
 // set builds the upstreams of cfg and puts them in force. Sessions keep the ones they began with.
 func (s *swapRouter) set(cfg *config.Config) error {
-	r, err := upstream.New(cfg.Upstreams, upstream.Options{Logger: s.log, Registerer: s.registerer, Hostname: hostname(), Services: services(cfg)})
+	var book *accounts.Book
+	if s.open != nil {
+		var err error
+		if book, err = s.open(cfg); err != nil {
+			return err
+		}
+	}
+	r, err := upstream.New(cfg.Upstreams, upstream.Options{
+		Logger: s.log, Registerer: s.registerer, Hostname: hostname(), Services: services(cfg), Accounts: book,
+	})
 	if err != nil {
+		if book != nil {
+			_ = book.Close() // err says more
+		}
 		return fmt.Errorf("upstreams: %w", err)
+	}
+	if old := s.book.Swap(book); old != nil {
+		_ = old.Close() // of idle connections; sessions that still use it open new ones
 	}
 	if old := s.current.Swap(r); old != nil {
 		old.Close()
@@ -136,6 +154,9 @@ func (s *swapRouter) learn() {
 func (s *swapRouter) close() {
 	if r := s.current.Load(); r != nil {
 		r.Close()
+	}
+	if b := s.book.Load(); b != nil {
+		_ = b.Close() // of idle connections
 	}
 }
 

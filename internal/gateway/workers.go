@@ -63,7 +63,7 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 	var targets []mirror.Target
 	for _, t := range cfg.Targets {
 		c, err := catalog.New(t, catalog.Deps{
-			Store: g.store, UserAgent: "Heliograph/" + g.opts.Version, Logger: g.log, Registerer: w.metrics, Limiter: g.limits,
+			Store: g.store, UserAgent: "Heliograph/" + g.opts.Version, Logger: g.log, Registerer: w.metrics, Limiter: g.limits, Tokens: g.tokens,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)

@@ -85,7 +85,7 @@ func NewKeeper(o Options) (*Keeper, error) {
 		db: o.Store, sealer: o.Sealer, log: o.Logger, now: time.Now,
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heliograph_oauth_tokens_total",
-			Help: "Access tokens asked for, by what for (target, account) and outcome: ok, or the kind of error: grant (a person must connect again), client, request, passing.",
+			Help: "Access tokens asked for, by what for (target, account, upstream) and outcome: ok, or the kind of error: grant (a person must connect again), client, request, passing.",
 		}, []string{"of", "outcome"}),
 	}
 	k.waiting, k.stop = context.WithCancel(context.Background())
@@ -236,7 +236,7 @@ var (
 
 func (k *keeper) count(name string, err error) {
 	of, _, _ := strings.Cut(name, ":")
-	if of != "target" && of != "account" {
+	if of != "target" && of != "account" && of != "upstream" {
 		of = "other"
 	}
 	outcome := "ok"

@@ -40,6 +40,9 @@ func (p *preamble) login(ctx context.Context, c *command) error {
 		p.srv.metrics.login(loginRefused)
 		return p.say("%s NO [AUTHENTICATIONFAILED] no mail server knows a user of that name", c.tag)
 	}
+	if done, err := a.signIn(ctx, func() ([]byte, error) { return bytes.Clone(c.tokens[1].value), nil }); done {
+		return err
+	}
 	if ok, err := a.open(ctx); !ok {
 		return err
 	}
@@ -93,7 +96,7 @@ func (p *preamble) authenticate(ctx context.Context, c *command) error {
 	}
 	a := &attempt{preamble: p, tag: c.tag, mech: mech}
 	x := &exchange{attempt: a, name: name}
-	defer func() { clear(x.first) }()
+	defer func() { clear(x.first); clear(x.second) }()
 	if has {
 		x.first, x.initial = initial, true
 		a.learn(initial)
@@ -105,6 +108,14 @@ func (p *preamble) authenticate(ctx context.Context, c *command) error {
 			p.srv.metrics.login(loginCancelled)
 			return p.say("%s BAD authentication cancelled", c.tag)
 		}
+	}
+	done, err := a.signIn(ctx, x.passwordOf)
+	if string(x.second) == "*" {
+		p.srv.metrics.login(loginCancelled)
+		return p.say("%s BAD authentication cancelled", c.tag)
+	}
+	if done {
+		return err
 	}
 	if ok, err := a.open(ctx); !ok {
 		return err
@@ -136,13 +147,23 @@ func (a *attempt) open(ctx context.Context) (ok bool, err error) {
 		return false, err
 	}
 	target, err := a.set.Router.Route(a.conn.Listener.Upstream, a.conn.SNI(), a.account)
-	if err == nil {
-		a.d = newDialogue(a.preamble, a.tag)
-		err = a.d.dial(ctx, target)
+	if err != nil {
+		return false, a.unreached(err)
 	}
-	if err == nil {
-		return true, nil
+	return a.reach(ctx, target)
+}
+
+// reach connects to an upstream. It reports false when the client has been answered.
+func (a *attempt) reach(ctx context.Context, target *upstream.Upstream) (ok bool, err error) {
+	a.d = newDialogue(a.preamble, a.tag)
+	if err := a.d.dial(ctx, target); err != nil {
+		return false, a.unreached(err)
 	}
+	return true, nil
+}
+
+// unreached tells the client that there is no upstream for it.
+func (a *attempt) unreached(err error) error {
 	a.hangUp()
 	a.srv.metrics.login(loginBroken)
 	a.srv.metrics.upstreamError(err)
@@ -150,13 +171,13 @@ func (a *attempt) open(ctx context.Context) (ok bool, err error) {
 	var e *upstream.Error
 	switch {
 	case a.d != nil && a.d.bye: // the client has read the upstream's own words
-		return false, errGoodbye
+		return errGoodbye
 	case errors.Is(err, upstream.ErrNoUpstream):
-		return false, a.say("%s NO [AUTHENTICATIONFAILED] no mail server is configured for this user (session %s)", a.tag, a.conn.ID)
+		return a.say("%s NO [AUTHENTICATIONFAILED] no mail server is configured for this user (session %s)", a.tag, a.conn.ID)
 	case errors.As(err, &e) && byeText(e.Bye) != "":
-		return false, a.say("%s NO %s", a.tag, byeText(e.Bye))
+		return a.say("%s NO %s", a.tag, byeText(e.Bye))
 	}
-	return false, a.say("%s NO [UNAVAILABLE] the mail server cannot be reached now, try again later (session %s)", a.tag, a.conn.ID)
+	return a.say("%s NO [UNAVAILABLE] the mail server cannot be reached now, try again later (session %s)", a.tag, a.conn.ID)
 }
 
 // byeText is what a server said with BYE, if it may stand in a line of ours.

@@ -17,6 +17,7 @@ type exchange struct {
 	name    []byte // of the mechanism, as sent
 	first   []byte // the client's first response, in base64; nil if the server speaks first
 	initial bool   // first came with the command
+	second  []byte // the client's second response, if it was asked for it here
 }
 
 // prompt asks the client for its first response in the upstream's place.
@@ -70,11 +71,8 @@ func (x *exchange) run(ctx context.Context) (answer, error) {
 		if err != nil || v.status != continuation {
 			break
 		}
-		if err = x.pass(v.line); err != nil {
-			return v, err
-		}
 		var l []byte
-		if l, err = x.response(); err != nil {
+		if l, err = x.next(v.line); err != nil {
 			return v, err
 		}
 		if limited, err := x.identify(ctx, l); limited {
@@ -93,6 +91,18 @@ func (x *exchange) run(ctx context.Context) (answer, error) {
 		return v, &upstreamError{errUnproven}
 	}
 	return v, nil
+}
+
+// next returns the client's answer to a challenge, which it may have given already.
+func (x *exchange) next(challenge []byte) ([]byte, error) {
+	if l := x.second; l != nil {
+		x.second = nil
+		return l, nil
+	}
+	if err := x.pass(challenge); err != nil {
+		return nil, err
+	}
+	return x.response()
 }
 
 // begin sends the command and the client's first response, in one line if the

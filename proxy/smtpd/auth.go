@@ -45,6 +45,7 @@ func (s *session) auth(ctx context.Context, n int) error {
 	}
 	x := &exchange{s: s, mech: mech, command: command}
 	if len(initial) > 0 {
+		x.response = initial
 		x.learn(initial)
 	} else if prompt, first := clientFirst(mech); first {
 		if err := x.prompt(prompt); err != nil {
@@ -75,8 +76,11 @@ type exchange struct {
 	mech    string
 	command []byte // the AUTH line as it came
 	first   []byte // the client's first response, with CRLF, when it was asked for
+	second  []byte // its second one, likewise
 	user    string // login name, as sent
 	account string // whose mailbox it is
+	// response is the client's first response in base64, wherever it came; it is wiped with command or first.
+	response []byte
 }
 
 // learn takes the user from a response in base64.
@@ -110,6 +114,7 @@ func (x *exchange) prompt(challenge string) error {
 	if string(text) == "*" {
 		return errCancelled
 	}
+	x.response = text
 	x.learn(text)
 	return nil
 }
@@ -117,18 +122,15 @@ func (x *exchange) prompt(challenge string) error {
 // run chooses the upstream, connects and relays the login.
 func (x *exchange) run(ctx context.Context) error {
 	s := x.s
-	defer clear(x.first)
+	defer func() { clear(x.first); clear(x.second) }()
 	if limited, err := x.limited(ctx); limited {
 		return err
 	}
-	if err := x.connect(ctx); err != nil {
-		s.srv.metrics.login("upstream_error")
-		s.srv.metrics.upstreamError(err)
-		s.log.Warn("upstream not reached for a login", "err", err)
-		if errors.Is(err, upstream.ErrNoUpstream) {
-			return s.say("535 5.7.8 no mail server is configured for this user (session %s)", s.conn.ID)
-		}
-		return s.say("454 4.4.1 the mail server cannot be reached now, try again later (session %s)", s.conn.ID)
+	if done, err := x.signIn(ctx); done {
+		return err
+	}
+	if done, err := x.reach(ctx); done {
+		return err
 	}
 	reply, err := x.relay(ctx)
 	if errors.Is(err, errLimited) {
@@ -142,6 +144,22 @@ func (x *exchange) run(ctx context.Context) error {
 		return fmt.Errorf("relay login: %w", err)
 	}
 	return x.settle(ctx, reply)
+}
+
+// reach connects, or tells the client why that cannot be.
+func (x *exchange) reach(ctx context.Context) (done bool, _ error) {
+	s := x.s
+	err := x.connect(ctx)
+	if err == nil {
+		return false, nil
+	}
+	s.srv.metrics.login("upstream_error")
+	s.srv.metrics.upstreamError(err)
+	s.log.Warn("upstream not reached for a login", "err", err)
+	if errors.Is(err, upstream.ErrNoUpstream) {
+		return true, s.say("535 5.7.8 no mail server is configured for this user (session %s)", s.conn.ID)
+	}
+	return true, s.say("454 4.4.1 the mail server cannot be reached now, try again later (session %s)", s.conn.ID)
 }
 
 // limited answers a login that must wait because too many have failed.
@@ -214,9 +232,11 @@ func (x *exchange) relay(ctx context.Context) (upstream.Reply, error) {
 	if err != nil {
 		return reply, err
 	}
-	if x.first != nil && reply.Code == 334 { // the client has answered this challenge already
-		if reply, err = ask(x.first); err != nil {
-			return reply, err
+	for _, known := range [][]byte{x.first, x.second} { // the client has answered these challenges already
+		if known != nil && reply.Code == 334 {
+			if reply, err = ask(known); err != nil {
+				return reply, err
+			}
 		}
 	}
 	for range maxAuthRounds {

@@ -12,7 +12,12 @@ import (
 // Known answers come at once; one that is older than ten minutes is renewed in
 // the background. An upstream that is away keeps its last known answer; the
 // error, an *Error, is only for one that has never answered.
-func (u *Upstream) SMTPExtensions(ctx context.Context) (Extensions, error) { return u.ext.get(ctx) }
+//
+// Where the gateway may sign in for accounts, the mechanisms for their gateway passwords are among the answer's.
+func (u *Upstream) SMTPExtensions(ctx context.Context) (Extensions, error) {
+	x, err := u.ext.get(ctx)
+	return u.withPasswords(x), err
+}
 
 // IMAPFacts are what an IMAP server says of itself before a login.
 type IMAPFacts struct {
@@ -27,7 +32,13 @@ type IMAPFacts struct {
 
 // IMAPFacts returns what the upstream's IMAP server said of itself, kept and
 // renewed as SMTPExtensions are. ID must not be changed.
-func (u *Upstream) IMAPFacts(ctx context.Context) (IMAPFacts, error) { return u.facts.get(ctx) }
+func (u *Upstream) IMAPFacts(ctx context.Context) (IMAPFacts, error) {
+	f, err := u.facts.get(ctx)
+	if u.signsIn() && err == nil {
+		f.Greeting, f.Capabilities = f.Greeting.withPasswords(), f.Capabilities.withPasswords()
+	}
+	return f, err
+}
 
 // Refresh asks the upstream's services now and waits for their answers.
 func (u *Upstream) Refresh(ctx context.Context) error {

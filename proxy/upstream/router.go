@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"heliograph/config"
+	"heliograph/internal/accounts"
 )
 
 // Options are what a Router needs besides the upstreams' sections.
@@ -27,6 +28,8 @@ type Options struct {
 	// that an upstream has; a service that no listener speaks may be behind a
 	// firewall for good reason.
 	Services []string
+	// Accounts are those that the gateway may sign in for; nil: none.
+	Accounts *accounts.Book
 }
 
 // Router chooses the upstream of a user and owns what runs behind them:
@@ -40,6 +43,7 @@ type Router struct {
 	now      func() time.Time
 	hostname string
 	services []string
+	accounts *accounts.Book
 	log      *slog.Logger
 
 	ctx    context.Context // of everything that runs in the background
@@ -56,7 +60,7 @@ func New(cfgs []config.Upstream, o Options) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{byName: map[string]*Upstream{}, byDomain: map[string]*Upstream{}, now: o.Now, hostname: o.Hostname, services: o.Services, log: o.Logger}
+	r := &Router{byName: map[string]*Upstream{}, byDomain: map[string]*Upstream{}, now: o.Now, hostname: o.Hostname, services: o.Services, accounts: o.Accounts, log: o.Logger}
 	if r.now == nil {
 		r.now = time.Now
 	}
