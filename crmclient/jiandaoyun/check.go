@@ -73,16 +73,20 @@ func together(errs ...error) error {
 // formNames returns the titles of the forms, and an error where an app or form is not among those that the key may see.
 func (c *Client) formNames(ctx context.Context) (map[Form]string, error) {
 	names := map[Form]string{}
-	apps := map[string]bool{}
+	apps, unlisted := map[string]bool{}, map[string]bool{}
 	for _, object := range c.objects() {
 		form := c.byName[object]
 		if !apps[form.AppID] {
 			apps[form.AppID] = true
-			if err := c.formsOf(ctx, form.AppID, names); err != nil {
+			err := c.formsOf(ctx, form.AppID, names)
+			switch {
+			case hasCode(err, codeNotGranted):
+				unlisted[form.AppID] = true // only the check needs this call, the titles of forms are no more than nice
+			case err != nil:
 				return nil, nameForm(err, object)
 			}
 		}
-		if _, ok := names[form]; !ok {
+		if _, ok := names[form]; !ok && !unlisted[form.AppID] {
 			return nil, configuration(remedyApp, "%s: app %s has no form %s, or the API key may not see it", object, form.AppID, form.EntryID)
 		}
 	}

@@ -68,6 +68,7 @@ const (
 	codeNoRecord    = 4001
 	codeBadFilter   = 4815
 	codeTransaction = 17026
+	codeNotGranted  = 17054 // the key may not use this call
 )
 
 // codeError keeps the vendor's code behind a crmclient.Error.

@@ -374,7 +374,6 @@ func (f *fake) update(body []byte) (any, error) {
 		at
 		DataID        string `json:"data_id"`
 		TransactionID string `json:"transaction_id"`
-		Trigger       bool   `json:"is_start_trigger"`
 		Data          values `json:"data"`
 	}
 	f.decode(body, &q)
@@ -393,8 +392,7 @@ func (f *fake) update(body []byte) (any, error) {
 func (f *fake) remove(body []byte) (any, error) {
 	var q struct {
 		at
-		DataID  string `json:"data_id"`
-		Trigger bool   `json:"is_start_trigger"`
+		DataID string `json:"data_id"`
 	}
 	f.decode(body, &q)
 	form, err := f.form(q.at)

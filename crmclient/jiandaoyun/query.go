@@ -117,9 +117,8 @@ func (c *Client) update(ctx context.Context, s *schema, id, transaction string, 
 		address
 		DataID        string             `json:"data_id"`
 		TransactionID string             `json:"transaction_id,omitempty"`
-		Trigger       bool               `json:"is_start_trigger"`
 		Data          map[string]wrapped `json:"data"`
-	}{address(s.form), id, transaction, false, data}, &answer)
+	}{address(s.form), id, transaction, data}, &answer)
 	if hasCode(err, codeNoRecord) {
 		return gone(callUpdate.path, err)
 	}
@@ -137,9 +136,8 @@ func (c *Client) remove(ctx context.Context, s *schema, id string) error {
 	}
 	err := c.post(ctx, callDelete, struct {
 		address
-		DataID  string `json:"data_id"`
-		Trigger bool   `json:"is_start_trigger"`
-	}{address(s.form), id, false}, &answer)
+		DataID string `json:"data_id"`
+	}{address(s.form), id}, &answer)
 	if hasCode(err, codeNoRecord) {
 		return nil
 	}

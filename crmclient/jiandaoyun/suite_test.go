@@ -301,6 +301,7 @@ func checks() map[string]crmtest.Check {
 		"missing permission":     {Break: broken(func(f *fake) { f.denied["/v5/app/entry/widget/list"] = 17054 }), Class: crmclient.ClassAuth, Says: "授权"},
 		"app not in scope":       {Break: broken(func(f *fake) { f.denied["/v5/app/entry/list"] = 17053 }), Class: crmclient.ClassAuth, Says: "授权"},
 		"not on the allow-list":  {Break: broken(func(f *fake) { f.denied["/v5/app/entry/list"] = 17052 }), Class: crmclient.ClassAuth, Says: "白名单"},
+		"forms not listed":       {Break: broken(func(f *fake) { f.denied["/v5/app/entry/list"] = 17054 })},
 		"no address book":        {Break: broken(func(f *fake) { f.denied["/v5/corp/user/get"] = 17054 }), Class: crmclient.ClassAuth, Says: "通讯录"},
 		"wrong address":          {New: with(func(c *jiandaoyun.Config) { c.URL = strings.TrimSuffix(c.URL, "/api") + "/apj" }), Class: crmclient.ClassConfiguration, Says: "检查 url"},
 		"wrong app":              {New: with(func(c *jiandaoyun.Config) { c.Contacts.AppID = otherApp }), Class: crmclient.ClassConfiguration, Says: "app_id"},
