@@ -109,3 +109,19 @@ func (p *TokenPoster) classify(e *oauth.Error, grant string) *Error {
 	}
 	return out
 }
+
+// Connectable is a Client of a vendor that wants the consent of a person, for "heliograph account connect".
+type Connectable interface {
+	// Connection returns what is needed to ask for it. It uses no network.
+	Connection() Connection
+}
+
+// Connection says how a person gives a target its access (RFC 6749, 4.1).
+type Connection struct {
+	Grant        string // name of the Source: that which the connector gives to Keeper.Refreshing
+	AuthorizeURL string // what the person opens, without parameters
+	Params       url.Values
+	App          oauth.App
+	Poster       oauth.Poster // to the token endpoint
+	Configured   string       // refresh token in the section; usually empty
+}
