@@ -117,7 +117,7 @@ func newFake(t *testing.T) *fake {
 	f.table("Case", "500", map[string]ffield{
 		"Subject": text(255), "Description": {kind: "longtext", length: 32000}, "Origin": text(40), "Status": text(40), "Priority": text(40), "ContactId": {kind: "id"},
 		"SuppliedEmail": text(80), "SuppliedName": text(80), "OwnerId": {kind: "id"}, "Heliograph_Key__c": key, "Due__c": {kind: "date"}, "Seen__c": {kind: "datetime"},
-		"Amount__c": {kind: "double"}, "Open__c": {kind: "boolean"},
+		"Ticket_Key__c": text(255), "Amount__c": {kind: "double"}, "Open__c": {kind: "boolean"},
 	})
 	f.table("ContentVersion", "068", map[string]ffield{
 		"Title": text(255), "PathOnClient": text(500), "Description": text(1000), "VersionData": {kind: "longtext", length: 1 << 30, required: true},
@@ -668,7 +668,7 @@ func (f *fake) query(values url.Values, all bool) (int, any, *apiFault) {
 		t := f.tables[object]
 		if t == nil {
 			unknown = true
-			return nil, fmt.Errorf("sObject type '%s' is not supported.", object)
+			return nil, fmt.Errorf("sObject type '%s' is not supported", object)
 		}
 		return func(name string) (string, error) { return f.kindOf(t, name, object) }, nil
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -156,7 +157,7 @@ func (e *encoder) Read(p []byte) (int, error) {
 	if len(e.out) == 0 && e.err == nil {
 		var n int
 		n, e.err = io.ReadFull(e.from, e.raw[:])
-		if e.err == io.ErrUnexpectedEOF {
+		if errors.Is(e.err, io.ErrUnexpectedEOF) {
 			e.err = io.EOF
 		}
 		e.out = base64.StdEncoding.AppendEncode(e.out, e.raw[:n])

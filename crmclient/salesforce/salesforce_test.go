@@ -30,6 +30,7 @@ func section(f *fake, instance string) salesforce.Config {
 	f.mu.Unlock()
 	return salesforce.Config{
 		Settings: crmclient.Settings{URL: f.login.URL}, ClientID: clientID, ClientSecret: config.NewSecret(clientSecret), Fields: custom(),
+		TicketFields: fieldmap.Fields{"Ticket_Key__c": fieldmap.From("key", fieldmap.Cut(255))},
 	}
 }
 
@@ -56,9 +57,11 @@ func subject(change func(*salesforce.Config), bodiless bool) crmtest.Subject {
 		},
 		New: func(t *testing.T, f crmtest.Fake, c crmtest.Connection) crmclient.Client {
 			cfg := section(f.(*fake), c.URL)
-			cfg.Timeout = config.Duration(c.Timeout)
+			login := cfg.URL
+			cfg.Settings = c.Settings()
+			cfg.URL = login // the instance is behind the gate, the login host is not
 			change(&cfg)
-			return open(t, cfg, crmclient.Deps{Logger: c.Logger})
+			return open(t, cfg, c.Deps("sf"))
 		},
 		Secrets: []string{clientSecret, "s3cr3t-access-token"},
 		MaxText: 32_000 * 4,
