@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -16,19 +17,34 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// example reads one of the documented examples, with another URL.
+// examples are the decoded examples by name: each is read once.
+var examples sync.Map
+
+// example returns one of the documented examples, with another URL.
 func example(t *testing.T, name, url string) rest.Config {
 	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
+	cfg, ok := examples.Load(name)
+	if !ok {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg = section(t, string(text))
+		examples.Store(name, cfg)
 	}
-	var cfg rest.Config
-	if err := config.NewSection(string(text)).Decode(&cfg); err != nil {
-		t.Fatal(err)
-	}
+	out := cfg.(rest.Config)
 	if url != "" {
-		cfg.URL = url
+		out.URL = url
+	}
+	return out
+}
+
+// section decodes a section.
+func section(t *testing.T, text string) rest.Config {
+	t.Helper()
+	var cfg rest.Config
+	if err := config.NewSection(text).Decode(&cfg); err != nil {
+		t.Fatal(err)
 	}
 	return cfg
 }
