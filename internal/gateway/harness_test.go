@@ -37,7 +37,7 @@ type running struct {
 const basics = `
 data_dir: data
 tls: {cert_file: %q, key_file: %q}
-console: {address: "127.0.0.1:0"}
+console: {address: "127.0.0.1:0", public_url: "https://gw.example.com"}
 `
 
 // start runs a gateway with the given sections besides the basics.
