@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 //	store, seed, key       makes a database; one with mail and jobs in it, held open as by a
 //	                       running gateway; a key file
 //	contacts               adds contacts of a CRM that were followed
+//	capture FILE ACCOUNT   puts a mail that lies in the account's INBOX into the journal; $ENTRY is its entry
 //	serve                  runs a gateway in front of a Dovecot with mail for li@example.com
 //	robot ANSWER           runs a group robot that answers so, and puts its address into the file robot;
 //	                       what it was sent is in the file posted
@@ -66,6 +67,7 @@ type script struct {
 	names          []string // of the files, in their order
 	files          map[string]string
 	stdout, stderr string
+	entry          string // that was captured last
 }
 
 var fileMark = regexp.MustCompile(`(?m)^-- (\S+) --\n`)
@@ -115,7 +117,7 @@ func (s *script) file(name string) string { return filepath.Join(s.dir, name) }
 func (s *script) run() {
 	s.t.Helper()
 	for i, line := range s.commands {
-		words := split(line)
+		words := split(strings.ReplaceAll(line, "$ENTRY", s.entry))
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
 			continue
 		}
@@ -157,6 +159,8 @@ func (s *script) command(want bool, name string, args []string) error {
 		newStore(s.t, s.file("data"))
 		_, _, err := segment.LoadKeyring(s.file("data/master.key"))
 		return err
+	case "capture":
+		return s.capture(args[0], args[1])
 	case "serve":
 		return s.serveMailbox()
 	case "seed":

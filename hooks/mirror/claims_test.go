@@ -16,6 +16,7 @@ import (
 	"heliograph/hooks/mirror"
 	"heliograph/internal/journal"
 	"heliograph/internal/limit"
+	"heliograph/internal/mailtest"
 	"heliograph/internal/store"
 	"heliograph/internal/store/storetest"
 )
@@ -130,6 +131,24 @@ func TestClaimsKeepNodesApart(t *testing.T) {
 			t.Errorf("claims were not given back: %v", keys)
 		}
 	})
+}
+
+// A real Redis does what the one in this process does.
+func TestClaimsWithARealRedis(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Redis(t)
+	w := &watched{Claimer: redisAt(t, server.Addr, time.Minute), holders: map[string]string{}}
+	nodes(t, storetest.SQLite(t), w)
+	if w.both > 0 || w.claims.Load() == 0 {
+		t.Errorf("%d claims, %d held by two at once", w.claims.Load(), w.both)
+	}
+	server.Stop() // all claims are lost, and then it comes back empty
+	again := &watched{Claimer: redisAt(t, server.Addr, time.Second), holders: map[string]string{}, onClaim: func(n int64) {
+		if n == 10 {
+			server.Start()
+		}
+	}}
+	nodes(t, storetest.SQLite(t), again)
 }
 
 // Redis dies, forgets all, or was never there: nothing is lost or doubled.
