@@ -33,6 +33,7 @@ type cli struct {
 	Backfill  backfillCmd      `cmd:"" help:"Fetch mail that was there before the gateway, or passed it by. 补录历史邮件"`
 	Reconcile reconcileCmd     `cmd:"" help:"Compare mailboxes with the ledger, and close gaps. 核对邮箱与账本"`
 	Parse     parseCmd         `cmd:"" help:"Show how mail files are understood: text, people, attachments. 解析邮件文件"`
+	Account   accountCmd       `cmd:"" help:"Give the gateway access to CRMs and mail accounts, and take it back. 授权管理"`
 	Keys      keysCmd          `cmd:"" help:"Show where the master key is, which must be backed up. 主密钥"`
 	Example   exampleCmd       `cmd:"" help:"Print an example of the configuration with every key. 打印配置示例"`
 	Version   kong.VersionFlag `help:"Print the version."`

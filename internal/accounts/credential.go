@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
+
+	"github.com/emersion/go-sasl"
 
 	"heliograph/config"
 	"heliograph/internal/oauth"
@@ -73,6 +76,34 @@ func (e *HeldError) Temporary() bool { return true }
 
 // OAuth reports whether the credential is a token.
 func (c Credential) OAuth() bool { return c.Token != "" }
+
+// SASL returns the client's side of a login with the credential at a server that offers these mechanisms, upper case, or false if it
+// offers none that fits. Host and port are the server's, as the client knows it.
+func (c Credential) SASL(mechanisms []string, host string, port int) (sasl.Client, bool) {
+	offers := func(mech string) bool { return slices.Contains(mechanisms, mech) }
+	switch {
+	case c.OAuth() && offers("XOAUTH2"):
+		return &xoauth2{c.User, c.Token}, true
+	case c.OAuth() && offers(sasl.OAuthBearer):
+		return sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: c.User, Token: c.Token, Host: host, Port: port}), true
+	case !c.OAuth() && offers(sasl.Plain):
+		return sasl.NewPlainClient("", c.User, c.Password), true
+	case !c.OAuth() && offers(sasl.Login):
+		return sasl.NewLoginClient(c.User, c.Password), true
+	}
+	return nil, false
+}
+
+// xoauth2 is Google's and Microsoft's mechanism.
+type xoauth2 struct{ user, token string }
+
+// Start implements sasl.Client.
+func (x *xoauth2) Start() (mech string, response []byte, err error) {
+	return "XOAUTH2", []byte("user=" + x.user + "\x01auth=Bearer " + x.token + "\x01\x01"), nil
+}
+
+// Next implements sasl.Client. A challenge says why the token is refused; the answer to it is empty.
+func (x *xoauth2) Next([]byte) ([]byte, error) { return []byte{}, nil }
 
 // ErrNoGrant says that an account is enrolled, but nothing is stored to sign in with.
 var ErrNoGrant = errors.New("nothing is stored to sign in with")

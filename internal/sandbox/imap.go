@@ -48,7 +48,7 @@ var (
 func (s *imapSession) Login(user, password string) error {
 	key := strings.ToLower(user)
 	box, ok := s.provider.boxes[key]
-	if !ok {
+	if !ok || s.provider.options.Token != nil {
 		return imapserver.ErrAuthFailed
 	}
 	if err := box.Login(key, password); err != nil {
@@ -58,9 +58,7 @@ func (s *imapSession) Login(user, password string) error {
 	return nil
 }
 
-func (s *imapSession) AuthenticateMechanisms() []string {
-	return []string{sasl.Plain, sasl.Login}
-}
+func (s *imapSession) AuthenticateMechanisms() []string { return s.provider.mechanisms() }
 
 func (s *imapSession) Authenticate(mech string) (sasl.Server, error) {
 	return s.provider.authenticator(mech, func(user string) error {

@@ -50,7 +50,10 @@ type Options struct {
 	MessageBytes int64
 	// AllowPlaintextAuth lets clients log in without TLS, for tests.
 	AllowPlaintextAuth bool
-	Logger             *slog.Logger // nil means none
+	// Token, where it is, makes the provider take no passwords but OAuth 2.0 access tokens, by XOAUTH2: it says whether a token is
+	// good for a user.
+	Token  func(user, token string) bool
+	Logger *slog.Logger // nil means none
 }
 
 // Message is one message that was accepted.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,9 +50,7 @@ type smtpSession struct {
 
 var _ smtp.AuthSession = (*smtpSession)(nil)
 
-func (s *smtpSession) AuthMechanisms() []string {
-	return []string{sasl.Plain, sasl.Login}
-}
+func (s *smtpSession) AuthMechanisms() []string { return s.provider.mechanisms() }
 
 func (s *smtpSession) Auth(mech string) (sasl.Server, error) {
 	return s.provider.authenticator(mech, func(user string) error {
@@ -132,18 +131,25 @@ func (p *Provider) authenticator(mech string, then func(user string) error, deni
 		}
 		return then(key)
 	}
-	switch mech {
-	case sasl.Plain:
+	switch {
+	case !slices.Contains(p.mechanisms(), mech):
+		return nil, smtp.ErrAuthUnknownMechanism
+	case mech == mechXOAUTH2:
+		return &xoauth2Server{check: func(user, token string) error {
+			if key := strings.ToLower(user); p.boxes[key] != nil && p.options.Token(key, token) {
+				return then(key)
+			}
+			return denied
+		}}, nil
+	case mech == sasl.Plain:
 		return sasl.NewPlainServer(func(identity, user, password string) error {
 			if identity != "" && !strings.EqualFold(identity, user) {
 				return denied
 			}
 			return check(user, password)
 		}), nil
-	case sasl.Login:
-		return &loginServer{check: check}, nil
 	default:
-		return nil, smtp.ErrAuthUnknownMechanism
+		return &loginServer{check: check}, nil
 	}
 }
 
