@@ -20,6 +20,7 @@ import (
 	"heliograph/crmclient/espocrm"
 	"heliograph/crmclient/jiandaoyun"
 	"heliograph/crmclient/kingdee"
+	"heliograph/crmclient/odoo"
 	"heliograph/crmclient/rest"
 	"heliograph/crmclient/salesforce"
 	"heliograph/crmclient/webhook"
@@ -52,6 +53,7 @@ var connectors = []connector{
 	from("espocrm", espocrm.New),
 	from("jiandaoyun", jiandaoyun.New),
 	from("kingdee", kingdee.New),
+	from("odoo", odoo.New),
 	from("rest", rest.New),
 	from("salesforce", salesforce.New),
 	from("webhook", openWebhook),

@@ -1,0 +1,286 @@
+package odoo
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"heliograph/crmclient"
+)
+
+// addressesAtOnce is how many addresses one question holds.
+const addressesAtOnce = 50
+
+// maxSame bounds how many people with the same addresses are told: one address in a hundred records is a mistake of imports.
+const maxSame = 1000
+
+func (c *Client) peopleModels() []struct{ model, kind string } {
+	out := []struct{ model, kind string }{{partner, crmclient.KindContact}}
+	if c.hasLeads() {
+		out = append(out, struct{ model, kind string }{lead, crmclient.KindLead})
+	}
+	return out
+}
+
+func personFields(model, emailField string) []string {
+	if model == lead {
+		return []string{"id", "name", "contact_name", "partner_name", "email_from", emailField, "user_id"}
+	}
+	return []string{"id", "name", "email", emailField, "parent_id", "user_id"}
+}
+
+// emailFieldOf is the field by which people of a model are found.
+func (c *Client) emailFieldOf(model string) string {
+	if model == lead && c.cfg.EmailField == "email" {
+		return "email_from"
+	}
+	return c.cfg.EmailField
+}
+
+// FindContacts asks for partners, and for leads.
+func (c *Client) FindContacts(ctx context.Context, asked []string) ([]crmclient.Contact, error) {
+	var out []crmclient.Contact
+	for len(asked) > 0 {
+		some := asked[:min(len(asked), addressesAtOnce)]
+		asked = asked[len(some):]
+		for _, m := range c.peopleModels() {
+			field := c.emailFieldOf(m.model)
+			rows, err := c.search(ctx, m.model, []any{[]any{field, "in", some}}, personFields(m.model, field), "id asc", maxSame, 0)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range rows {
+				found, err := c.contact(ctx, m.kind, field, r)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, found)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (c *Client) contact(ctx context.Context, kind, field string, r map[string]any) (crmclient.Contact, error) {
+	owner, err := c.users.address(ctx, c, refID(r["user_id"]))
+	out := crmclient.Contact{
+		ID: strconv.FormatInt(number(r["id"]), 10), Kind: kind, Address: strings.ToLower(str(r[field])), Name: str(r["name"]), Company: refName(r["parent_id"]), Owner: owner,
+	}
+	if kind == crmclient.KindLead {
+		if name := str(r["contact_name"]); name != "" {
+			out.Name = name
+		}
+		out.Company = str(r["partner_name"])
+	}
+	return out, err
+}
+
+// str reads a text; Odoo writes false for none.
+func str(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// refID and refName read a many2one: a list of id and name, or false.
+func refID(v any) int64 {
+	if list, ok := v.([]any); ok && len(list) > 0 {
+		return number(list[0])
+	}
+	return 0
+}
+
+func refName(v any) string {
+	if list, ok := v.([]any); ok && len(list) > 1 {
+		return str(list[1])
+	}
+	return ""
+}
+
+// CreateContact adds a partner.
+func (c *Client) CreateContact(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
+	return c.createPerson(ctx, partner, crmclient.KindContact, p, owner)
+}
+
+// CreateLead adds a lead.
+func (c *Client) CreateLead(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
+	return c.createPerson(ctx, lead, crmclient.KindLead, p, owner)
+}
+
+func (c *Client) createPerson(ctx context.Context, model, kind string, p crmclient.Person, owner string) (crmclient.Contact, error) {
+	release, err := c.turns.Take(ctx, "person "+p.Address)
+	if err != nil {
+		return crmclient.Contact{}, err
+	}
+	defer release()
+	there, err := c.FindContacts(ctx, []string{p.Address})
+	if err != nil {
+		return crmclient.Contact{}, err
+	}
+	for _, found := range there {
+		if found.Kind == crmclient.KindContact || kind == crmclient.KindLead {
+			return found, nil
+		}
+	}
+	name := strings.TrimSpace(p.Name)
+	if name == "" {
+		name = p.Address
+	}
+	vals := map[string]any{"name": name, "email": p.Address}
+	if model == lead {
+		vals = map[string]any{"name": name, "contact_name": name, "email_from": p.Address, "type": "lead"}
+	}
+	user, err := c.users.id(ctx, c, owner)
+	if err != nil {
+		return crmclient.Contact{}, err
+	}
+	if user != 0 {
+		vals["user_id"] = user
+	} else {
+		owner = ""
+	}
+	id, err := c.create(ctx, model, vals)
+	if err != nil {
+		return crmclient.Contact{}, err
+	}
+	return crmclient.Contact{ID: strconv.FormatInt(id, 10), Kind: kind, Address: p.Address, Name: name, Owner: owner}, nil
+}
+
+// ContactByID returns a partner. Ids of leads are of another count, so that one number may be both; a lead is not
+// looked for.
+func (c *Client) ContactByID(ctx context.Context, id string) (crmclient.Contact, bool, error) {
+	n, err := idOf(partner, id)
+	if errors.Is(err, crmclient.ErrNoRecord) {
+		return crmclient.Contact{}, false, nil
+	}
+	if err != nil {
+		return crmclient.Contact{}, false, err
+	}
+	field := c.emailFieldOf(partner)
+	rows, err := c.search(ctx, partner, []any{[]any{"id", "=", n}}, personFields(partner, field), "id asc", 1, 0)
+	if err != nil || len(rows) == 0 {
+		return crmclient.Contact{}, false, err
+	}
+	found, err := c.contact(ctx, crmclient.KindContact, field, rows[0])
+	return found, err == nil, err
+}
+
+// FindCompany looks for a company with a website or address at the domain.
+func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Company, bool, error) {
+	rows, err := c.search(ctx, partner, []any{
+		"&", []any{"is_company", "=", true}, "|", []any{"website", "ilike", domain}, []any{"email", "ilike", "@" + domain},
+	}, []string{"id", "name", "website", "email", "user_id"}, "id asc", 50, 0)
+	if err != nil {
+		return crmclient.Company{}, false, err
+	}
+	for _, r := range rows {
+		host := strings.ToLower(str(r["website"]))
+		if _, rest, ok := strings.Cut(host, "://"); ok {
+			host = rest
+		}
+		if i := strings.IndexAny(host, "/:?#"); i >= 0 {
+			host = host[:i]
+		}
+		_, mail, _ := strings.Cut(strings.ToLower(str(r["email"])), "@")
+		if host != domain && !strings.HasSuffix(host, "."+domain) && mail != domain {
+			continue
+		}
+		owner, err := c.users.address(ctx, c, refID(r["user_id"]))
+		return crmclient.Company{ID: strconv.FormatInt(number(r["id"]), 10), Name: str(r["name"]), Domain: domain, Owner: owner}, err == nil, err
+	}
+	return crmclient.Company{}, false, nil
+}
+
+const (
+	usersFor = 10 * time.Minute // how long users are remembered
+	maxUsers = 5000
+)
+
+// users knows Odoo's users by id and by mail address.
+type users struct {
+	mu        sync.Mutex // guards the rest, and is held while they are read
+	until     time.Time
+	byID      map[int64]string
+	byAddress map[string]int64
+}
+
+func (u *users) load(ctx context.Context, c *Client) error {
+	if c.now().Before(u.until) {
+		return nil
+	}
+	rows, err := c.search(ctx, "res.users", []any{[]any{"share", "=", false}}, []string{"id", "login", "email"}, "id asc", maxUsers, 0)
+	if crmclient.ClassOf(err) == crmclient.ClassAuth {
+		rows, err = nil, nil // without the right to read users nobody is an owner
+	}
+	if err != nil {
+		return err
+	}
+	u.byID, u.byAddress = map[int64]string{}, map[string]int64{}
+	for _, r := range rows {
+		a := str(r["email"])
+		if a == "" {
+			a = str(r["login"])
+		}
+		a = strings.ToLower(a)
+		id := number(r["id"])
+		if u.byID[id] = a; strings.Contains(a, "@") {
+			u.byAddress[a] = id
+		}
+	}
+	u.until = c.now().Add(usersFor)
+	return nil
+}
+
+func (u *users) id(ctx context.Context, c *Client, address string) (int64, error) {
+	if address == "" {
+		return 0, nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	err := u.load(ctx, c)
+	return u.byAddress[address], err
+}
+
+func (u *users) address(ctx context.Context, c *Client, id int64) (string, error) {
+	if id == 0 {
+		return "", nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	err := u.load(ctx, c)
+	return u.byID[id], err
+}
+
+// search reads records, numbers as json.Number.
+func (c *Client) search(ctx context.Context, model string, domain []any, fields []string, order string, limit, offset int) ([]map[string]any, error) {
+	kwargs := map[string]any{"domain": domain, "order": order, "limit": limit, "offset": offset}
+	if fields != nil {
+		kwargs["fields"] = fields
+	}
+	var rows []map[string]any
+	err := c.call(ctx, model, "search_read", nil, kwargs, &rows)
+	return rows, err
+}
+
+// create makes one record.
+func (c *Client) create(ctx context.Context, model string, vals map[string]any) (int64, error) {
+	body, err := encode(vals)
+	if err != nil {
+		return 0, err
+	}
+	head, tail, path, err := c.creation(ctx, model)
+	if err != nil {
+		return 0, err
+	}
+	var made any
+	if err := c.send(ctx, path, strings.NewReader(head+body+tail), &made); err != nil {
+		return 0, err
+	}
+	id := firstID(made)
+	if id == 0 {
+		return 0, &crmclient.Error{Class: crmclient.ClassRetry, Message: "Odoo told no number of the new record"}
+	}
+	return id, nil
+}
