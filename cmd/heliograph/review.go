@@ -171,7 +171,7 @@ func (c *reviewShowCmd) Run(ctx context.Context, parent *reviewCmd) error {
 
 type reviewDecideCmd struct {
 	Addresses []string `arg:"" name:"address" help:"Addresses as review list shows them. 邮箱地址"`
-	As        string   `required:"" help:"contact or lead: add it. link=ID: it is that contact. skip: mirror what waits without a contact, and ask again. ignore, ignore-domain: mirror no mail that is exchanged with these alone, for ever. 决定"`
+	As        string   `required:"" help:"contact or lead: add it. link=ID: it is that contact. skip: mirror what waits without a contact, and ask again. ignore, ignore-domain: mirror no mail that is exchanged with these alone, for ever. ask, ask-domain: forget the decision, and ask when the next mail comes. 决定"`
 	Target    string   `help:"With link=ID: the target that has the contact. 目标"`
 }
 
@@ -194,6 +194,8 @@ func (c *reviewDecideCmd) Run(ctx context.Context, parent *reviewCmd) error {
 				d.As, d.Link = mirror.DecideLink, link
 			case c.As == "ignore-domain":
 				d.As, d.Subject = mirror.DecideIgnore, subject[strings.LastIndexByte(subject, '@'):]
+			case c.As == "ask-domain":
+				d.As, d.Subject = mirror.DecideAsk, subject[strings.LastIndexByte(subject, '@'):]
 			}
 			decisions = append(decisions, d)
 		}
@@ -214,8 +216,8 @@ func (c *reviewDecideCmd) check(cfg *config.Config) (link string, err error) {
 		names = append(names, t.Name)
 	}
 	switch {
-	case !isLink && !slices.Contains([]string{"contact", "lead", "skip", "ignore", "ignore-domain"}, c.As):
-		return "", fmt.Errorf("--as %q is no decision: write contact, lead, skip, ignore, ignore-domain or link=ID", oneLine(c.As))
+	case !isLink && !slices.Contains([]string{"contact", "lead", "skip", "ignore", "ignore-domain", "ask", "ask-domain"}, c.As):
+		return "", fmt.Errorf("--as %q is no decision: write contact, lead, skip, ignore, ignore-domain, ask, ask-domain or link=ID", oneLine(c.As))
 	case isLink && strings.TrimSpace(link) == "":
 		return "", errors.New("--as link= needs the id of a contact")
 	case !isLink && c.Target != "":

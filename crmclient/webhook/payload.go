@@ -32,10 +32,20 @@ type Payload struct {
 	// AttachmentsLeft are files that the policy of the target left out.
 	AttachmentsLeft []crmclient.AttachmentLeft `json:"attachments_left"`
 	Accounts        []string                   `json:"accounts"`
+	Owner           string                     `json:"owner"`     // the employee whom the mail belongs to; may be empty
+	Companies       []Company                  `json:"companies"` // of the domains of the correspondents, as far as they are known
 	Sightings       []crmclient.Sighting       `json:"sightings"`
 	Automated       bool                       `json:"automated"`
 	Unconfirmed     bool                       `json:"unconfirmed"`
 	Flags           []string                   `json:"flags"`
+}
+
+// Company is one that a correspondent belongs to; all fields are always there.
+type Company struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Domain string `json:"domain"`
+	Owner  string `json:"owner"`
 }
 
 // Person is a participant; both fields are always there.
@@ -61,11 +71,14 @@ func NewPayload(a *crmclient.Activity, withHTML bool) Payload {
 		To: people(a.To), CC: people(a.CC), BCC: people(a.BCC),
 		Text: a.Text, TextUnquoted: a.TextUnquoted,
 		Attachments: make([]Attachment, 0, len(a.Attachments)), AttachmentsLeft: list(a.AttachmentsLeft),
-		Accounts: list(a.Accounts), Sightings: list(a.Sightings),
+		Accounts: list(a.Accounts), Owner: a.Owner, Companies: make([]Company, 0, len(a.Companies)), Sightings: list(a.Sightings),
 		Automated: a.Automated, Unconfirmed: a.Unconfirmed, Flags: list(a.Flags),
 	}
 	if withHTML {
 		p.HTML = a.HTML
+	}
+	for _, c := range a.Companies {
+		p.Companies = append(p.Companies, Company(c))
 	}
 	for _, f := range a.Attachments {
 		p.Attachments = append(p.Attachments, Attachment{Name: f.Name, Type: f.Type, Size: f.Size, SHA256: f.SHA256, Inline: f.Inline})

@@ -174,6 +174,21 @@ func TestConformance(t *testing.T) {
 	t.Run("receiver that answers 409", func(t *testing.T) { crmtest.Run(t, subject(http.StatusConflict)) })
 }
 
+func TestBodyNamesOwnerAndCompanies(t *testing.T) {
+	t.Parallel()
+	a := crmtest.Activity("k1")
+	a.Owner, a.Companies = "wang@example.com", []crmclient.Company{{ID: "7", Name: "Customer Ltd", Domain: "customer.example"}}
+	p := webhook.NewPayload(a, false)
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const companies = `"companies":[{"id":"7","name":"Customer Ltd","domain":"customer.example","owner":""}]`
+	if text := string(raw); !strings.Contains(text, `"owner":"wang@example.com"`) || !strings.Contains(text, companies) {
+		t.Errorf("got %s", text)
+	}
+}
+
 func TestBodyHasTheFieldsOfTheContract(t *testing.T) {
 	t.Parallel()
 	f := newReceiver()
@@ -202,7 +217,7 @@ func TestBodyHasTheFieldsOfTheContract(t *testing.T) {
 		"html": "<p>Hello,</p><p>please find our quotation.</p>",
 		"attachments": [{"name": "quotation.pdf", "type": "application/pdf", "size": 12345, "inline": false,
 			"sha256": "abababababababababababababababababababababababababababababababab"}],
-		"accounts": ["wang@example.com"],
+		"accounts": ["wang@example.com"], "owner": "", "companies": [],
 		"sightings": [{"entry": "01hzx0000000000000000000aa", "kind": "submission", "account": "wang@example.com", "at": "2026-03-04T05:06:07Z"}],
 		"automated": false, "unconfirmed": false, "flags": [], "attachments_left": []
 	}`), &want); err != nil {

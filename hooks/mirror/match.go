@@ -177,7 +177,7 @@ func (m *Mirror) match(ctx context.Context, t *target, a *crmclient.Activity, p 
 			continue
 		}
 		todo[c] = m.treatment(c, decided, a, p, msg)
-		if todo[c] == decisionAsk {
+		if todo[c] == DecideAsk {
 			wait = append(wait, c)
 			todo[c] = DecideSkip
 		}
@@ -202,7 +202,7 @@ func (m *Mirror) treatment(c *correspondent, decided decisions, a *crmclient.Act
 	case config.UnmatchedLead:
 		return DecideLead
 	case config.UnmatchedReview:
-		return decisionAsk
+		return DecideAsk
 	}
 	return DecideSkip
 }

@@ -26,8 +26,10 @@ const (
 	DecideSkip    ReviewDecision = "skip"    // mirror what waits without a contact, and ask again
 	DecideIgnore  ReviewDecision = "ignore"  // mirror nothing that is exchanged with nobody else, for ever
 
+	// DecideAsk forgets what was decided, so that the next mail asks again. What was done with earlier mail stays.
+	DecideAsk ReviewDecision = "ask"
+
 	decisionNone ReviewDecision = "none" // nothing, and nobody is to be asked: a machine
-	decisionAsk  ReviewDecision = "ask"
 )
 
 // ReviewState tells whether somebody has decided.
@@ -159,7 +161,7 @@ func ReviewMessages(ctx context.Context, q store.Querier, subject string, limit 
 
 // Decision says what is to become of a subject.
 type Decision struct {
-	Subject string // a canonical address (AddressPolicy), or for DecideIgnore also @ and a domain in ASCII
+	Subject string // a canonical address (AddressPolicy), or for DecideIgnore and DecideAsk also @ and a domain in ASCII
 	As      ReviewDecision
 	Link    string // id of the contact, with DecideLink
 	Target  string // that has the contact; empty means any
@@ -167,11 +169,11 @@ type Decision struct {
 
 func (d Decision) check() error {
 	local, domain, ok := strings.Cut(d.Subject, "@")
-	known := slices.Contains([]ReviewDecision{DecideContact, DecideLead, DecideLink, DecideSkip, DecideIgnore}, d.As)
+	known := slices.Contains([]ReviewDecision{DecideContact, DecideLead, DecideLink, DecideSkip, DecideIgnore, DecideAsk}, d.As)
 	switch {
 	case !ok || domain == "":
 		return fmt.Errorf("%q is no address", d.Subject)
-	case local == "" && d.As != DecideIgnore:
+	case local == "" && d.As != DecideIgnore && d.As != DecideAsk:
 		return fmt.Errorf("a whole domain can only be ignored")
 	case !known:
 		return fmt.Errorf("%q is no decision", d.As)
@@ -228,6 +230,9 @@ func lockReviews(ctx context.Context, tx store.Querier, d store.Dialect) error {
 func (d Decision) write(ctx context.Context, tx store.Querier) (messages int, err error) {
 	now := store.Micros(time.Now())
 	domain := d.Subject[strings.LastIndexByte(d.Subject, '@')+1:]
+	if d.As == DecideAsk {
+		return 0, d.forget(ctx, tx, domain)
+	}
 	_, err = tx.ExecContext(ctx, `
 		INSERT INTO reviews (subject, domain, name, first_seen, last_seen, state, decision, link, target, decided_at, suggestions)
 		VALUES ($1, $2, '', $3, $3, $4, $5, $6, $7, $3, '[]')
@@ -258,9 +263,27 @@ func (d Decision) write(ctx context.Context, tx store.Querier) (messages int, er
 	return int(n), err
 }
 
+// forget takes a decision back; with that on a domain go those that it made on addresses there.
+func (d Decision) forget(ctx context.Context, tx store.Querier, domain string) error {
+	if strings.HasPrefix(d.Subject, "@") {
+		_, err := tx.ExecContext(ctx, `
+			DELETE FROM reviews WHERE state = $2 AND decision = $3 AND (domain = $4 OR domain LIKE $5 ESCAPE '\')
+				AND decided_at = (SELECT decided_at FROM reviews r WHERE r.subject = $1)`,
+			d.Subject, string(ReviewDecided), string(DecideIgnore), domain, belowDomain(domain))
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM reviews WHERE subject = $1 AND state = $2`, d.Subject, string(ReviewDecided))
+	return err
+}
+
+// belowDomain is a pattern for the domains below one.
+func belowDomain(domain string) string {
+	return `%.` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(domain)
+}
+
 // writeDomain applies the decision to those of the domain, and of the domains below it, of whom nothing was decided.
 func (d Decision) writeDomain(ctx context.Context, tx store.Querier, domain string, now int64) (messages int, err error) {
-	below := `%.` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(domain)
+	below := belowDomain(domain)
 	r, err := tx.ExecContext(ctx, `
 		UPDATE review_messages SET state = $3, decision = $4 WHERE state = $5 AND subject IN (
 			SELECT subject FROM reviews WHERE state = $6 AND (domain = $1 OR domain LIKE $2 ESCAPE '\'))`,

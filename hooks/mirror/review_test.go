@@ -263,6 +263,32 @@ func TestIgnoredMailComesBack(t *testing.T) {
 	})
 }
 
+// A decision that is taken back is asked for again with the next mail; what was done by it stays.
+func TestDecisionIsForgotten(t *testing.T) {
+	t.Parallel()
+	for _, subject := range []string{"li@new.test", "@new.test"} {
+		t.Run(subject, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				w := open(t, db, reviewing(newLeadCRM()))
+				w.start()
+				w.submit(mail{account: "wang@example.com", recipients: to("li@new.test"), raw: note("a", "hello", "li@new.test")})
+				w.awaitStates("crm", waits+"li@new.test")
+				w.decide(mirror.DecideIgnore, subject)
+				const ignored = "excluded: decided in review: nothing is mirrored of li@new.test"
+				w.awaitStates("crm", ignored)
+				w.decide(mirror.DecideIgnore, "kim@new.test")
+				w.decide(mirror.DecideAsk, subject)
+				if got := w.reviews(); !slices.Equal(got, []string{"kim@new.test decided 0"}) {
+					t.Errorf("reviews %q, want that of kim only", got)
+				}
+				w.submit(mail{account: "wang@example.com", recipients: to("li@new.test"), raw: note("b", "later", "li@new.test")})
+				w.awaitStates("crm", ignored, waits+"li@new.test")
+			})
+		})
+	}
+}
+
 // When no policy wants reviews any more, what waits is delivered as the new one says.
 func TestChangeOfPolicyFreesWhatWaits(t *testing.T) {
 	t.Parallel()
