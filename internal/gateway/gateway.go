@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 
 	"heliograph/config"
-	"heliograph/internal/accounts"
 	"heliograph/hooks/mirror"
+	"heliograph/internal/accounts"
 	"heliograph/internal/console"
 	"heliograph/internal/customerbox"
 	"heliograph/internal/journal"
