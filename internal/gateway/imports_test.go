@@ -25,7 +25,7 @@ var layers = []struct {
 	{packages: []string{"internal/console", "crmclient/catalog"}},
 	{packages: []string{"proxy/smtpd", "proxy/imapd", "proxy/imapd/transparency", "proxy/backfill", "internal/customerbox", "hooks/mirror", "hooks/automail", "hooks/rules"}},
 	{packages: []string{"proxy/upstream"}},
-	{packages: []string{"proxy", "hooks", "hooks/contacts", "hooks/mirror/scope"}},
+	{packages: []string{"proxy", "hooks", "hooks/changes", "hooks/contacts", "hooks/mirror/scope"}},
 	{packages: []string{
 		"crmclient/builtin", "crmclient/webhook", "crmclient/file", "crmclient/rest", "crmclient/salesforce", "crmclient/dynamics", "crmclient/freshsales",
 		"crmclient/zoho", "crmclient/hubspot", "crmclient/pipedrive", "crmclient/jiandaoyun", "crmclient/fxiaoke", "crmclient/neocrm",
