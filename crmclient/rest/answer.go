@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -22,13 +23,14 @@ type test struct {
 	header    string
 	in, notIn []string
 	exists    *bool
+	contains  string
+	lacks     string
 }
 
 // rule is a compiled ErrorRule.
 type rule struct {
 	test       *test // nil: none
 	status     []int
-	contains   string
 	class      Class
 	after      *Path
 	retryAfter time.Duration
@@ -57,23 +59,28 @@ func (c *compiler) tests(key string, list []Test) []test {
 }
 
 func (c *compiler) test(key string, t Test) *test {
-	out := &test{header: t.Header, in: comparable2(t.In), notIn: comparable2(t.NotIn), exists: t.Exists}
+	out := &test{header: t.Header, in: comparables(t.In), notIn: comparables(t.NotIn), exists: t.Exists, contains: t.Contains, lacks: t.Lacks}
+	words := t.Contains != "" || t.Lacks != ""
 	switch {
 	case t.Path != "" && t.Header != "":
 		c.bad(key, "path and header are both given")
 	case t.Path != "":
 		out.path = c.path(key+".path", t.Path)
-	case t.Header == "" || !httpguts.ValidHeaderFieldName(t.Header):
+	case t.Header != "":
+		if !httpguts.ValidHeaderFieldName(t.Header) {
+			c.bad(key, "%q is not the name of a header", t.Header)
+		}
+	case !words || t.In != nil || t.NotIn != nil || t.Exists != nil:
 		c.bad(key, "path or header is missing")
 	}
-	if t.In == nil && t.NotIn == nil && t.Exists == nil {
-		c.bad(key, "in, not_in or exists is missing")
+	if t.In == nil && t.NotIn == nil && t.Exists == nil && !words {
+		c.bad(key, "in, not_in, exists, contains or lacks is missing")
 	}
 	return out
 }
 
-// comparable2 writes the values of a test as texts, as those of the answer are compared.
-func comparable2(list []any) []string {
+// comparables writes the values of a test as texts, as those of the answer are compared.
+func comparables(list []any) []string {
 	if list == nil {
 		return nil
 	}
@@ -99,14 +106,14 @@ func (c *compiler) rules(key string, list []ErrorRule) []rule {
 	var out []rule
 	for i, r := range list {
 		at := fmt.Sprintf("%s[%d]", key, i)
-		n := rule{status: r.Status, contains: r.Contains, class: r.Class, retryAfter: r.RetryAfter.D(), remedy: r.Remedy}
+		n := rule{status: r.Status, class: r.Class, retryAfter: r.RetryAfter.D(), remedy: r.Remedy}
 		if r.Class == "" {
 			c.bad(at, "class is missing")
 		}
-		if r.Path != "" || r.Header != "" {
+		if !reflect.ValueOf(r.Test).IsZero() {
 			n.test = c.test(at, r.Test)
-		} else if len(r.Status) == 0 && r.Contains == "" {
-			c.bad(at, "it names no condition: status, path, header or contains")
+		} else if len(r.Status) == 0 {
+			c.bad(at, "it names no condition: status, path, header, contains or lacks")
 		}
 		for _, s := range r.Status {
 			if s < 200 || s > 599 {
@@ -124,13 +131,17 @@ func (c *compiler) rules(key string, list []ErrorRule) []rule {
 // holds says whether the test holds for the answer.
 func (t *test) holds(r *reply) bool {
 	var found []any
-	if t.path != nil {
-		found = t.path.Select(r.root)
-		if r.root == nil {
-			found = nil
+	switch {
+	case t.path != nil:
+		if r.root != nil {
+			found = t.path.Select(r.root)
 		}
-	} else if v := r.header.Values(t.header); len(v) > 0 {
-		found = []any{v[0]}
+	case t.header != "":
+		if v := r.header.Values(t.header); len(v) > 0 {
+			found = []any{v[0]}
+		}
+	default:
+		found = []any{string(r.body)}
 	}
 	if t.exists != nil && *t.exists != (len(found) > 0) {
 		return false
@@ -139,14 +150,13 @@ func (t *test) holds(r *reply) bool {
 	if len(found) > 0 {
 		value = comparableText(found[0])
 	}
-	return (t.in == nil || slices.Contains(t.in, value)) && (t.notIn == nil || !slices.Contains(t.notIn, value))
+	return (t.in == nil || slices.Contains(t.in, value)) && (t.notIn == nil || !slices.Contains(t.notIn, value)) &&
+		(t.contains == "" || strings.Contains(value, t.contains)) && (t.lacks == "" || !strings.Contains(value, t.lacks))
 }
 
 // fits says whether all conditions of the rule hold.
 func (e *rule) fits(r *reply) bool {
-	return (len(e.status) == 0 || slices.Contains(e.status, r.status)) &&
-		(e.test == nil || e.test.holds(r)) &&
-		(e.contains == "" || bytes.Contains(r.body, []byte(e.contains)))
+	return (len(e.status) == 0 || slices.Contains(e.status, r.status)) && (e.test == nil || e.test.holds(r))
 }
 
 func (c *Client) newReply(op *operation, a *crmclient.Answer, redact *crmclient.Redactor) *reply {

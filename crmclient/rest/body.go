@@ -268,6 +268,9 @@ func (p *piece) writeFile(w *multipart.Writer, s scope) error {
 	}
 	typ, _ := s.lookup("file.type").(string)
 	content, _ := s.lookup("file.content").([]byte)
+	if content == nil { // only its name is known
+		return nil
+	}
 	if typ == "" || !httpguts.ValidHeaderFieldValue(typ) {
 		typ = "application/octet-stream"
 	}

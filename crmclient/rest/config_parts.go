@@ -141,14 +141,16 @@ type Test struct {
 	In     []any  `yaml:"in"`     // it is one of these; texts and numbers are compared as texts
 	NotIn  []any  `yaml:"not_in"` // it is none of these
 	Exists *bool  `yaml:"exists"`
+	// Contains and Lacks are texts that the value must and must not hold; without path and header, the whole answer.
+	Contains string `yaml:"contains"`
+	Lacks    string `yaml:"lacks"`
 }
 
 // ErrorRule gives an answer a class. All conditions that it names must hold.
 type ErrorRule struct {
-	Test     `yaml:",inline"`
-	Status   []int  `yaml:"status"`
-	Contains string `yaml:"contains"` // a text in the answer
-	Class    Class  `yaml:"class"`
+	Test   `yaml:",inline"`
+	Status []int `yaml:"status"`
+	Class  Class `yaml:"class"`
 	// RetryAfterPath says where the wait in seconds is; a header Retry-After is read anyway.
 	RetryAfterPath string          `yaml:"retry_after_path"`
 	RetryAfter     config.Duration `yaml:"retry_after"` // where the answer does not tell

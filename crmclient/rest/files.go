@@ -16,6 +16,9 @@ func (c *Client) contents(ctx context.Context, op *operation, files []crmclient.
 	_, left := c.fileLimits()
 	out := make([][]byte, len(files))
 	for i, f := range files {
+		if f.Open == nil { // only its name is known
+			continue
+		}
 		content, err := c.content(ctx, f)
 		if err != nil {
 			return nil, err
@@ -65,6 +68,9 @@ func (c *Client) attachAll(ctx context.Context, op *operation, object, id string
 		return nil
 	}
 	for _, f := range files {
+		if f.Open == nil {
+			continue
+		}
 		if _, err := c.AttachFile(ctx, object, id, f); err != nil {
 			return err
 		}
