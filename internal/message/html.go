@@ -47,8 +47,19 @@ type pageReader struct {
 	quote   int
 	history int
 	sign    int
-	cutOff  bool // all that follows is history
+	cutOff  bool              // all that follows is history
+	attr    map[string]string // of the tag being read
+	styles  styleRoles
 }
+
+// readAttributes are the attributes that bear on the text.
+var readAttributes = func() map[string]string {
+	m := map[string]string{}
+	for _, name := range []string{"hidden", "style", "id", "data-marker", "class", "type", "width", "height", "alt", "value", "start", "href", "colspan"} {
+		m[name] = name
+	}
+	return m
+}()
 
 // The bounds of pageReader. Mail nests tables and divs to about 40.
 const (
@@ -81,7 +92,7 @@ type pageLink struct {
 // readPage renders a page; it stops soon after limit bytes of text.
 func readPage(page string, limit int) rendered {
 	var lines []textLine
-	r := &pageReader{limit: limit, sinks: []*[]textLine{&lines}}
+	r := &pageReader{limit: limit, sinks: []*[]textLine{&lines}, attr: map[string]string{}, styles: styleRoles{}}
 	z := html.NewTokenizer(strings.NewReader(page))
 	z.SetMaxBuf(4 << 20)
 	for r.size <= limit {
@@ -133,15 +144,17 @@ func (r *pageReader) tag(z *html.Tokenizer, start bool) {
 		}
 		return
 	}
-	var attr map[string]string
-	for more && len(attr) < maxAttributes {
+	attr := r.attr
+	clear(attr)
+	for n := 0; more && n < maxAttributes; n++ {
 		var k, v []byte
 		k, v, more = z.TagAttr()
-		if attr == nil {
-			attr = map[string]string{}
+		name, read := readAttributes[string(k)]
+		if !read {
+			continue
 		}
-		if _, twice := attr[string(k)]; !twice {
-			attr[string(k)] = string(v)
+		if _, twice := attr[name]; !twice {
+			attr[name] = string(v)
 		}
 	}
 	if voids[a] {
@@ -150,7 +163,7 @@ func (r *pageReader) tag(z *html.Tokenizer, start bool) {
 		}
 		return
 	}
-	r.begin(element{atom: a, name: name, role: roleOf(a, name, attr)}, attr)
+	r.begin(element{atom: a, name: name, role: r.styles.roleOf(a, name, attr)}, attr)
 }
 
 func (r *pageReader) void(a atom.Atom, attr map[string]string) {
@@ -167,7 +180,7 @@ func (r *pageReader) void(a atom.Atom, attr map[string]string) {
 		r.flush()
 	case atom.Img:
 		tiny := attr["width"] == "1" || attr["height"] == "1" || attr["width"] == "0" || attr["height"] == "0"
-		if tiny || roleOf(a, "", attr).hidden {
+		if tiny || r.styles.roleOf(a, "", attr).hidden {
 			return
 		}
 		if r.link != nil {

@@ -50,8 +50,25 @@ var (
 	signIDs = map[string]bool{"signature": true, "applemailsignature": true, "ms-outlook-mobile-signature": true, "ntes-pcmac-signature": true, "ntes-pcmail-signature": true}
 )
 
+// styleRoles remembers what the styles of a page say: programs write the same few over and over.
+type styleRoles map[string]role
+
+// maxStyleRoles bounds how many styles of one page are remembered.
+const maxStyleRoles = 1000
+
+func (known styleRoles) read(s string) role {
+	o, ok := known[s]
+	if !ok {
+		o.readStyle(s)
+		if len(known) < maxStyleRoles {
+			known[s] = o
+		}
+	}
+	return o
+}
+
 // roleOf reads an element's role from its name and attributes.
-func roleOf(a atom.Atom, name string, attr map[string]string) role {
+func (known styleRoles) roleOf(a atom.Atom, name string, attr map[string]string) role {
 	o := role{hidden: hiddenElements[a] || name == "xml", pre: a == atom.Pre}
 	switch {
 	case a == atom.Blockquote:
@@ -68,7 +85,9 @@ func roleOf(a atom.Atom, name string, attr map[string]string) role {
 		o.hidden = true
 	}
 	if s := attr["style"]; s != "" {
-		o.readStyle(s)
+		shown := known.read(s)
+		o.hidden, o.pre = o.hidden || shown.hidden, o.pre || shown.pre
+		o.sized, o.tiny, o.tight = shown.sized, shown.tiny, shown.tight
 	}
 	id := strings.TrimPrefix(strings.ToLower(attr["id"]), "x_") // Outlook on the web renames what it quotes
 	o.cut = cutIDs[id]

@@ -76,8 +76,11 @@ func (t *keyText) tag(z *html.Tokenizer, start bool) {
 		t.hidden = a
 		return
 	}
-	attr := map[string]string{}
-	for start && more && len(attr) < 50 {
+	attr := map[string]string(nil)
+	if start && (a == atom.Img || a == atom.A) { // no other has any that counts
+		attr = map[string]string{}
+	}
+	for attr != nil && more && len(attr) < 50 {
 		var k, v []byte
 		k, v, more = z.TagAttr()
 		attr[string(k)] = string(v)
