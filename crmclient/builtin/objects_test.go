@@ -277,3 +277,38 @@ func TestSearchByTimeAddressAndList(t *testing.T) {
 		}
 	})
 }
+
+func TestOwnIsOnlyWhatNobodyElseTouched(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db)
+		theirs, err := c.AddDeal(t.Context(), builtin.Deal{Title: "theirs"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, cursor, err := c.RecordChanges(t.Context(), builtin.ObjectDeals, nil, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := fmt.Sprint(theirs.ID)
+		if err := c.UpdateRecord(t.Context(), builtin.ObjectDeals, id, map[string]any{"note": "ours"}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 201 { // more than a page
+			if _, err := c.CreateRecord(t.Context(), builtin.ObjectDeals, fmt.Sprint("many ", i), map[string]any{"title": "many"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if theirs, err = c.Deal(t.Context(), theirs.ID); err != nil {
+			t.Fatal(err)
+		}
+		theirs.Stage = "won"
+		if _, err := c.UpdateDeal(t.Context(), theirs); err != nil {
+			t.Fatal(err)
+		}
+		page, _, err := c.RecordChanges(t.Context(), builtin.ObjectDeals, nil, cursor)
+		if err != nil || page[0].ID != id || page[0].Fields["stage"] != "won" || page[0].Own || !page[1].Own {
+			t.Errorf("got %+v and %+v, %v; want the first as somebody else's", page[0], page[1], err)
+		}
+	})
+}

@@ -99,6 +99,9 @@ func (c *CRM) asTheyAre(ctx context.Context, o object, fields []string, found []
 			}
 		}
 	}
+	if err := c.othersSince(ctx, o.name, found[len(found)-1].seq, ids, byID); err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
 		change := byID[id]
 		keepFields(change.Fields, fields)
@@ -106,6 +109,25 @@ func (c *CRM) asTheyAre(ctx context.Context, o object, fields []string, found []
 		out = append(out, *change)
 	}
 	return out, nil
+}
+
+// othersSince takes back that a change is our own where somebody else has changed the record behind the page: what was read as it
+// is now holds that, too. It is asked after the records were read, so that nothing slips between.
+func (c *CRM) othersSince(ctx context.Context, name string, seq int64, ids []string, byID map[string]*crmclient.RecordChange) error {
+	rows, err := c.db.Reader().QueryContext(ctx, `SELECT DISTINCT record FROM crm_changes WHERE object = $1 AND seq > $2 AND own = 0
+		AND record IN (`+strings.Join(ids, ", ")+`)`, name, seq)
+	if err != nil {
+		return err
+	}
+	others, err := collect(rows, func(s scanner) (int64, error) {
+		var id int64
+		err := s.Scan(&id)
+		return id, err
+	})
+	for _, id := range others {
+		byID[strconv.FormatInt(id, 10)].Own = false
+	}
+	return err
 }
 
 // formerValues returns the values of the columns that are others now.
