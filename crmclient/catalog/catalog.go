@@ -18,12 +18,14 @@ import (
 	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
 	"heliograph/crmclient/espocrm"
+	"heliograph/crmclient/hubspot"
 	"heliograph/crmclient/jiandaoyun"
 	"heliograph/crmclient/kingdee"
 	"heliograph/crmclient/odoo"
 	"heliograph/crmclient/rest"
 	"heliograph/crmclient/salesforce"
 	"heliograph/crmclient/webhook"
+	"heliograph/crmclient/yonyou"
 	"heliograph/crmclient/zoho"
 	"heliograph/internal/limit"
 	"heliograph/internal/oauth"
@@ -51,12 +53,14 @@ type connector struct {
 var connectors = []connector{
 	{"builtin", validate[builtin.Config], openBuiltin},
 	from("espocrm", espocrm.New),
+	from("hubspot", hubspot.New),
 	from("jiandaoyun", jiandaoyun.New),
 	from("kingdee", kingdee.New),
 	from("odoo", odoo.New),
 	from("rest", rest.New),
 	from("salesforce", salesforce.New),
 	from("webhook", openWebhook),
+	from("yonyou", yonyou.New),
 	from("zoho", zoho.New),
 }
 
