@@ -19,7 +19,7 @@ import (
 
 // test is a compiled Test.
 type test struct {
-	path      *Path
+	path      *jsonPath
 	header    string
 	in, notIn []string
 	exists    *bool
@@ -32,7 +32,7 @@ type rule struct {
 	test       *test // nil: none
 	status     []int
 	class      Class
-	after      *Path
+	after      *jsonPath
 	retryAfter time.Duration
 	remedy     string
 }

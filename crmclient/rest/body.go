@@ -34,17 +34,17 @@ type body struct {
 	json        node
 	form        []param
 	parts       []piece
-	text        *Template
+	text        *template
 	contentType string
 }
 
 // piece is one part of a multipart body.
 type piece struct {
 	name     string
-	value    *Template
+	value    *template
 	json     node
 	file     bool
-	fileName *Template // nil: the file's own
+	fileName *template // nil: the file's own
 }
 
 // escapers are the transforms that may end a placeholder in raw text.
@@ -91,7 +91,7 @@ func (c *compiler) tree(key string, v any) node {
 		c.bad(key, "%w", err)
 		return fixedNode{}
 	}
-	n.each(func(t *Template) { c.checkNames(key, t) })
+	n.each(func(t *template) { c.checkNames(key, t) })
 	return n
 }
 

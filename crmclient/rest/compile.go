@@ -16,7 +16,7 @@ import (
 type operation struct {
 	name    string
 	method  string
-	path    *Template
+	path    *template
 	query   []param
 	headers []param
 	body    body
@@ -39,7 +39,7 @@ type operation struct {
 // param is a parameter with its values.
 type param struct {
 	name   string
-	values []*Template
+	values []*template
 }
 
 // result is a compiled Result.
@@ -80,17 +80,17 @@ func join(a, b string) string {
 }
 
 // template reads a template and checks its names.
-func (c *compiler) template(key, text string) *Template {
-	t, err := ParseTemplate(text)
+func (c *compiler) template(key, text string) *template {
+	t, err := parseTemplate(text)
 	if err != nil {
 		c.bad(key, "%w", err)
-		return &Template{}
+		return &template{}
 	}
 	c.checkNames(key, t)
 	return t
 }
 
-func (c *compiler) checkNames(key string, t *Template) {
+func (c *compiler) checkNames(key string, t *template) {
 	t.names(func(name string) {
 		head, rest, _ := strings.Cut(name, ".")
 		c.used[head] = true
@@ -152,8 +152,8 @@ func (c *compiler) extractor(key, text string) *extractor {
 	return e
 }
 
-func (c *compiler) path(key, text string) *Path {
-	p, err := ParsePath(text)
+func (c *compiler) path(key, text string) *jsonPath {
+	p, err := parsePath(text)
 	if err != nil {
 		c.bad(key, "%w", err)
 		return nil
@@ -178,7 +178,7 @@ func (c *compiler) operation(name string, o *Operation, voc vocabulary) *operati
 	op.query = c.params("query", o.Query)
 	for _, name := range slices.Sorted(maps.Keys(o.Headers)) {
 		c.headerName("headers", name)
-		op.headers = append(op.headers, param{name, []*Template{c.template("headers."+name, o.Headers[name])}})
+		op.headers = append(op.headers, param{name, []*template{c.template("headers."+name, o.Headers[name])}})
 	}
 	op.body = c.body(o)
 	op.method = c.method(o.Method, op.body.kind != noBody)
@@ -239,7 +239,7 @@ func (c *compiler) method(method string, hasBody bool) string {
 }
 
 // pathTemplate checks that the fixed parts of a path are one: no query, no dots that lead upwards.
-func (c *compiler) pathTemplate(text string) *Template {
+func (c *compiler) pathTemplate(text string) *template {
 	t := c.template("path", text)
 	var fixed strings.Builder
 	for _, p := range t.parts {

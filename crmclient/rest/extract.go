@@ -11,9 +11,9 @@ import (
 
 // extractor finds one value in an answer: by a path, from a header, or as a template.
 type extractor struct {
-	path     *Path
+	path     *jsonPath
 	header   string
-	template *Template
+	template *template
 	steps    []step
 }
 
@@ -26,7 +26,7 @@ func parseExtractor(text string) (*extractor, error) {
 	}
 	isPath := strings.HasPrefix(text, "$")
 	if !isPath && !strings.HasPrefix(text, headerPrefix) {
-		t, err := ParseTemplate(text)
+		t, err := parseTemplate(text)
 		return &extractor{template: t}, err
 	}
 	source, pipeline := cutPipe(text)
@@ -36,7 +36,7 @@ func parseExtractor(text string) (*extractor, error) {
 		return nil, err
 	}
 	if isPath {
-		e.path, err = ParsePath(source)
+		e.path, err = parsePath(source)
 		return e, err
 	}
 	e.header = strings.TrimPrefix(source, headerPrefix)
@@ -156,7 +156,7 @@ func (e *extractor) find(p place) (items []any, there bool, err error) {
 }
 
 // many says whether the path may select several values, so that none is a normal answer.
-func (p *Path) many() bool {
+func (p *jsonPath) many() bool {
 	for _, s := range p.selectors {
 		if s.kind == all || s.kind == byFilter {
 			return true

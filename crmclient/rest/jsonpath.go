@@ -17,9 +17,9 @@ const (
 	maxNodes  = 100_000 // values that one path may select: more than an answer of 1 MiB reasonably holds
 )
 
-// Path is a JSONPath (RFC 9535) without slices, unions and descendants: $ · .name · ['name'] · [0] · [-1] · [*] · .* · and
+// jsonPath is a JSONPath (RFC 9535) without slices, unions and descendants: $ · .name · ['name'] · [0] · [-1] · [*] · .* · and
 // filters that compare one value with one literal, [?@.type == 'email'] and [?@.deleted].
-type Path struct {
+type jsonPath struct {
 	text      string
 	selectors []selector
 }
@@ -48,8 +48,8 @@ type filter struct {
 	literal  any        // string, json.Number, bool or nil
 }
 
-// ParsePath reads a path.
-func ParsePath(text string) (*Path, error) {
+// parsePath reads a path.
+func parsePath(text string) (*jsonPath, error) {
 	if len(text) > maxPath || !utf8.ValidString(text) {
 		return nil, fmt.Errorf("the path is longer than %d bytes or not UTF-8", maxPath)
 	}
@@ -65,11 +65,11 @@ func ParsePath(text string) (*Path, error) {
 	if err != nil {
 		return nil, fmt.Errorf("path %s: %w", text, err)
 	}
-	return &Path{text: text, selectors: selectors}, nil
+	return &jsonPath{text: text, selectors: selectors}, nil
 }
 
 // String returns the path as it was written.
-func (p *Path) String() string { return p.text }
+func (p *jsonPath) String() string { return p.text }
 
 type pathParser struct{ rest string }
 
@@ -243,7 +243,7 @@ func (p *pathParser) literal() (any, error) {
 }
 
 // Select returns the values at the path, in the order of the document; the members of an object by name.
-func (p *Path) Select(root any) []any { return choose([]any{root}, p.selectors) }
+func (p *jsonPath) Select(root any) []any { return choose([]any{root}, p.selectors) }
 
 func choose(at []any, selectors []selector) []any {
 	for _, s := range selectors {

@@ -21,7 +21,7 @@ type Conditions struct {
 
 // conditions are compiled Conditions.
 type conditions struct {
-	forms map[crmclient.Comparison]*Template
+	forms map[crmclient.Comparison]*template
 	join  string
 }
 
@@ -36,7 +36,7 @@ func (c *compiler) compileConditions(from *Conditions) *conditions {
 	if from == nil {
 		return nil
 	}
-	out := &conditions{forms: map[crmclient.Comparison]*Template{}, join: from.Join}
+	out := &conditions{forms: map[crmclient.Comparison]*template{}, join: from.Join}
 	if out.join == "" {
 		out.join = " AND "
 	}

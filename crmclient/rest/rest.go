@@ -27,7 +27,7 @@ type Client struct {
 	keys      keyLocks
 	root      scope // of vars, secrets and tables
 
-	messagePath      *Path
+	messagePath      *jsonPath
 	tokenInTemplates bool
 }
 

@@ -49,7 +49,7 @@ Set($MailCommand, 'testfile'); Set($LogToSyslog, undef); Set($LogToSTDERR, 'erro
 		}
 	}
 	server := exec.Command("/usr/share/request-tracker5/libexec/rt-server", "--server", "Starlet", "--host", "127.0.0.1",
-		"--port", strconv.Itoa(port), "--max-workers", "3")
+		"--port", strconv.Itoa(port), "--max-workers", "1")
 	server.Env = env
 	mailtest.EndWithTest(t, server)
 	url := fmt.Sprintf("http://127.0.0.1:%d/REST/2.0", port)

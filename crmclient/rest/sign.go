@@ -26,7 +26,7 @@ type signer struct {
 	algorithm Algorithm
 	encoding  Encoding
 	secret    []byte
-	text      *Template
+	text      *template
 	// before are added before the signature is computed, after use it.
 	before, after addition
 	nonce         func() string
@@ -83,7 +83,7 @@ func (c *compiler) signer(s *Sign) *signer {
 				c.headerName(part.key, name)
 			}
 			c.voc["signature"] = true
-			p := param{name, []*Template{c.template(part.key+"."+name, part.m[name])}}
+			p := param{name, []*template{c.template(part.key+"."+name, part.m[name])}}
 			if p.values[0].uses("signature") {
 				signed = true
 				*part.after = append(*part.after, p)

@@ -18,9 +18,9 @@ const (
 	maxOutput = 8 << 20
 )
 
-// Template is a text with placeholders: {{ subject | cut 200 }}. A placeholder begins with the name of a value
+// template is a text with placeholders: {{ subject | cut 200 }}. A placeholder begins with the name of a value
 // or with a text in quotes, and may lead it through transforms.
-type Template struct {
+type template struct {
 	parts []part
 }
 
@@ -44,15 +44,15 @@ type step struct {
 	do   transform
 }
 
-// ParseTemplate reads a template. The error says what is wrong and where.
-func ParseTemplate(text string) (*Template, error) {
+// parseTemplate reads a template. The error says what is wrong and where.
+func parseTemplate(text string) (*template, error) {
 	if len(text) > maxTemplate {
 		return nil, fmt.Errorf("the template is longer than %d bytes", maxTemplate)
 	}
 	if !utf8.ValidString(text) {
 		return nil, errors.New("the template is not UTF-8")
 	}
-	t := &Template{}
+	t := &template{}
 	for rest := text; rest != ""; {
 		before, after, found := strings.Cut(rest, "{{")
 		if before != "" {
@@ -227,7 +227,7 @@ func excerpt(s string) string {
 }
 
 // names calls f with the names of the values that the template uses.
-func (t *Template) names(f func(string)) {
+func (t *template) names(f func(string)) {
 	for _, p := range t.parts {
 		if p.expr != nil && p.expr.name != "" {
 			f(p.expr.name)
@@ -236,7 +236,7 @@ func (t *Template) names(f func(string)) {
 }
 
 // uses says whether the template uses the value, or a part of it.
-func (t *Template) uses(name string) bool {
+func (t *template) uses(name string) bool {
 	found := false
 	t.names(func(n string) { found = found || n == name || strings.HasPrefix(n, name+".") })
 	return found
@@ -244,7 +244,7 @@ func (t *Template) uses(name string) bool {
 
 // value returns what the template gives: the value itself where it is one placeholder and nothing else, else a text. The
 // value omitted says that nothing is to be written.
-func (t *Template) value(s scope) (any, error) {
+func (t *template) value(s scope) (any, error) {
 	if len(t.parts) == 1 && t.parts[0].expr != nil {
 		return t.parts[0].expr.eval(s)
 	}
@@ -252,12 +252,12 @@ func (t *Template) value(s scope) (any, error) {
 }
 
 // text returns what the template gives as a text.
-func (t *Template) text(s scope) (string, error) {
+func (t *template) text(s scope) (string, error) {
 	return t.render(s, func(text string) (string, error) { return text, nil })
 }
 
 // render returns the text, with what the placeholders give led through escape.
-func (t *Template) render(s scope, escape func(string) (string, error)) (string, error) {
+func (t *template) render(s scope, escape func(string) (string, error)) (string, error) {
 	var b strings.Builder
 	for _, p := range t.parts {
 		text := p.text

@@ -27,7 +27,7 @@ const (
 // node is a compiled YAML tree whose leaves are templates.
 type node interface {
 	build(s scope) (any, error)
-	each(f func(*Template))
+	each(f func(*template))
 }
 
 // omission is the value of what is not to be written: a key whose value it is disappears.
@@ -36,7 +36,7 @@ type omission struct{}
 var omitted = omission{}
 
 type (
-	leafNode   struct{ t *Template }
+	leafNode   struct{ t *template }
 	fixedNode  struct{ v any }
 	listNode   []node
 	objectNode struct {
@@ -44,9 +44,9 @@ type (
 		nodes []node
 	}
 	eachNode struct {
-		source *Template
+		source *template
 		item   node
-		key    *Template // nil: a list
+		key    *template // nil: a list
 	}
 	mergeNode []node
 )
@@ -58,7 +58,7 @@ func compileTree(v any, depth int) (node, error) {
 	}
 	switch v := v.(type) {
 	case string:
-		t, err := ParseTemplate(v)
+		t, err := parseTemplate(v)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +127,7 @@ func compileEach(m map[string]any, depth int) (node, error) {
 	}
 	var e eachNode
 	var err error
-	if e.source, err = ParseTemplate(name); err != nil {
+	if e.source, err = parseTemplate(name); err != nil {
 		return nil, fmt.Errorf("%s: %w", keyEach, err)
 	}
 	if !has(m, keyItem) {
@@ -141,7 +141,7 @@ func compileEach(m map[string]any, depth int) (node, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s needs a text", keyKey)
 		}
-		if e.key, err = ParseTemplate(text); err != nil {
+		if e.key, err = parseTemplate(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", keyKey, err)
 		}
 	}
@@ -184,10 +184,10 @@ func plain(v any) any {
 	return v
 }
 
-func (n leafNode) each(f func(*Template)) { f(n.t) }
+func (n leafNode) each(f func(*template)) { f(n.t) }
 
 func (n fixedNode) build(scope) (any, error) { return n.v, nil }
-func (n fixedNode) each(func(*Template))     {}
+func (n fixedNode) each(func(*template))     {}
 
 func (n listNode) build(s scope) (any, error) {
 	out := make([]any, 0, len(n))
@@ -203,7 +203,7 @@ func (n listNode) build(s scope) (any, error) {
 	return out, nil
 }
 
-func (n listNode) each(f func(*Template)) {
+func (n listNode) each(f func(*template)) {
 	for _, item := range n {
 		item.each(f)
 	}
@@ -225,7 +225,7 @@ func (n objectNode) build(s scope) (any, error) {
 
 func isOmitted(v any) bool { _, is := v.(omission); return is }
 
-func (n objectNode) each(f func(*Template)) {
+func (n objectNode) each(f func(*template)) {
 	for _, item := range n.nodes {
 		item.each(f)
 	}
@@ -286,7 +286,7 @@ func itemsOf(v any) ([]any, error) {
 	return items, nil
 }
 
-func (n eachNode) each(f func(*Template)) {
+func (n eachNode) each(f func(*template)) {
 	f(n.source)
 	n.item.each(f)
 	if n.key != nil {
@@ -312,4 +312,4 @@ func (n mergeNode) build(s scope) (any, error) {
 	return out, nil
 }
 
-func (n mergeNode) each(f func(*Template)) { listNode(n).each(f) }
+func (n mergeNode) each(f func(*template)) { listNode(n).each(f) }

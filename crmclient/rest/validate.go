@@ -15,7 +15,7 @@ type built struct {
 	ops              operations
 	login            login
 	signer           *signer
-	messagePath      *Path
+	messagePath      *jsonPath
 	tokenInTemplates bool
 }
 
