@@ -7,7 +7,8 @@
 // what it reports on.
 //
 // It has no login and shows no mail, no names and no secrets, but for the files behind links that are
-// signed (files.go), which strangers may ask for through a reverse proxy. Its address
+// signed (files.go), which strangers may ask for through a reverse proxy. CRMs call /hooks/{target} through one,
+// too (hooks.go): deliveries are signed, and only wake what reads the CRM again. Its address
 // is meant for loopback or the operators' network.
 package console
 
@@ -43,7 +44,9 @@ type Options struct {
 	Version string
 	// Files finds the file of a token, and answers with ErrNoFile or ErrFileGone where there is none. It may run concurrently. Nil
 	// serves no files.
-	Files      func(ctx context.Context, token string) (*File, error)
+	Files func(ctx context.Context, token string) (*File, error)
+	// Hooks takes the deliveries of CRMs. Nil serves none.
+	Hooks      *Hooks
 	Logger     *slog.Logger          // nil means none
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
@@ -127,6 +130,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /{$}", s.index)
 	s.serveFiles(mux)
+	s.serveHooks(mux)
 	return protect(mux)
 }
 
