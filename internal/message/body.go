@@ -31,6 +31,7 @@ type parser struct {
 	protection  Protection
 	tnefText    string // of a winmail.dat, for a message that has no other text
 	tnefHTML    string
+	tnefRTF     []byte // compressed
 
 	want    int       // index of the attachment to extract, or -1
 	wantOut io.Writer // gets its decoded bytes

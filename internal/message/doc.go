@@ -62,10 +62,10 @@
 //   - body.go walks the parts, part.go says what each is, recognize.go what it makes of the message: a report, an
 //     invitation, signed, encrypted;
 //   - transfer.go undoes transfer encodings; uuencode.go, tnef.go and mapi.go take files out of text and out of
-//     winmail.dat; file.go hashes them;
+//     winmail.dat, and lzfu.go and rtf.go the text where that has nothing but RTF; file.go hashes files;
 //   - charset.go decides in what charset octets are: as declared, UTF-8, GB18030, or what detect.go finds.
 //     aliases.go has the names, stateful.go those that shift.
 //
 // It does not decide what is mirrored, store anything, or load anything remote. It opens no
-// encryption and checks no signature, and of TNEF it reads neither compressed RTF nor OLE.
+// encryption and checks no signature, and of TNEF it reads no OLE.
 package message

@@ -413,7 +413,12 @@ func (g *tree) tnef(depth int) []byte {
 		out = append(append(out, b...), 0, 0)
 	}
 	put(0x00069007, []byte{0xa8, 3, 0, 0, 0, 0, 0, 0})
-	put(0x00069003, mapi(0x001e, 0x1000, []byte("body")))
+	if g.of(2) == 0 {
+		put(0x00069003, mapi(0x001e, 0x1000, []byte("body")))
+	} else {
+		_, rtf := g.text()
+		put(0x00069003, mapi(0x0102, 0x1009, append([]byte("....\xff\x0f\x00\x00LZFu...."), rtf...)))
+	}
 	for range g.of(4) {
 		_, name := g.text()
 		put(0x00069002, make([]byte, 14))

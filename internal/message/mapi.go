@@ -10,6 +10,7 @@ import (
 // Properties of messages and attachments ([MS-OXPROPS]) that are read.
 const (
 	propBody           = 0x1000
+	propRTF            = 0x1009 // compressed
 	propHTML           = 0x1013
 	propDisplayName    = 0x3001
 	propAttachData     = 0x3701
@@ -150,6 +151,9 @@ func skip(r io.Reader, n int64) bool {
 }
 
 func (m *tnefMessage) messageProperty(id, kind uint16, r io.Reader) {
+	if id == propRTF && kind == mapiBinary && m.depth == 0 && m.t.p.tnefRTF == nil {
+		m.t.p.tnefRTF = readUpTo(r, int64(m.t.p.o.MaxText))
+	}
 	if (id == propBody || id == propHTML) && fixedSize(kind) == 0 {
 		m.body(id, m.value(kind, readUpTo(r, int64(m.t.p.o.MaxText))))
 	}

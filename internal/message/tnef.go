@@ -257,5 +257,20 @@ func (p *parser) orTNEF(c content) content {
 	if strings.TrimSpace(p.tnefText) != "" {
 		c.text, c.plain = tidy(p.tnefText), true
 	}
+	if c.html == "" && c.text == "" && len(p.tnefRTF) > 0 {
+		return p.rtf(c)
+	}
+	return c
+}
+
+// rtf shows what a winmail.dat has as RTF only.
+func (p *parser) rtf(c content) content {
+	raw, whole := readLZFu(p.tnefRTF, p.o.MaxText)
+	p.flagUnless(whole, FlagEncoding)
+	page, text, cut := readRTF(raw, p.o.MaxText)
+	p.flagUnless(!cut, FlagTruncated)
+	if c.html = page; strings.TrimSpace(text) != "" {
+		c.text, c.plain = tidy(text), true
+	}
 	return c
 }
