@@ -19,6 +19,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"heliograph/internal/accounts"
+	"heliograph/internal/mailtest"
 	"heliograph/internal/oauth"
 	"heliograph/internal/sandbox"
 )
@@ -38,11 +39,16 @@ func newIdentity(t *testing.T) *identity {
 	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
 		defer i.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		if err := r.ParseForm(); err == nil && r.URL.Path == "/introspect" { // RFC 7662
+			user, ok := i.access[r.Form.Get("token")]
+			fmt.Fprintf(w, `{"active":%v,"email":%q}`, ok, user)
+			return
+		}
 		if err := r.ParseForm(); err != nil || r.Form.Get("client_id") != "app" || r.Form.Get("grant_type") != "refresh_token" {
 			t.Errorf("the token endpoint was asked with %v", r.Form)
 		}
 		user, ok := i.refresh[r.Form.Get("refresh_token")]
-		w.Header().Set("Content-Type", "application/json")
 		if i.refuse != "" || !ok {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprintf(w, `{"error":"invalid_grant","error_description":"%s"}`, i.refuse)
@@ -301,5 +307,42 @@ func TestNotEnrolled(t *testing.T) {
 	}
 	if err := r.submission().Auth(sasl.NewPlainClient("", "wang@example.com", "a password of theirs")); err == nil {
 		t.Error("the provider takes no passwords, but this one passed")
+	}
+}
+
+// The same against a real Dovecot, which asks the provider about each token.
+func TestEnrolledAtDovecot(t *testing.T) {
+	t.Parallel()
+	i := newIdentity(t)
+	d := mailtest.DovecotWith(t, mailtest.DovecotOptions{Introspection: i.URL + "/introspect"})
+	r := start(t, fmt.Sprintf(`
+upstreams:
+  - name: main
+    domains: [example.com]
+    imap: {address: %q, tls: starttls, ca_file: %q, server_name: localhost}
+    sign_in: enrolled
+    oauth2: {client_id: app, token_url: "%s/token", authorize_url: "%s/authorize"}
+listeners:
+  - {protocol: imap, address: "127.0.0.1:0", tls: starttls}
+  - {protocol: imap, address: "127.0.0.1:0", tls: implicit}
+`, d.IMAPAddr, d.Certs.CAFile, i.URL, i.URL))
+	password := r.enroll(i, "li@example.com")
+	put(t, d, d.Users[0], []byte(letter))
+	for range 2 {
+		c := r.imap(1, mailtest.User{Name: "li@example.com", Password: password})
+		if box, err := c.Select("INBOX", nil).Wait(); err != nil || box.NumMessages != 1 {
+			t.Fatalf("the inbox: %+v, %v", box, err)
+		}
+		if _, err := c.Fetch(imap.SeqSetNum(1), &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{{}}}).Collect(); err != nil {
+			t.Fatal(err)
+		}
+		i.do(func() { clear(i.access) }) // the next login needs another token
+	}
+	r.activities(1)
+	// Whoever is not enrolled has a password of the server's own.
+	r.imap(1, d.Users[1])
+	i.do(func() { clear(i.refresh) })
+	if got := r.imapSay("a LOGIN li@example.com " + password)[0]; !strings.Contains(got, "heliograph account enroll li@example.com") {
+		t.Errorf("after the grant was withdrawn: got %q", got)
 	}
 }

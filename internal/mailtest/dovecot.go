@@ -35,6 +35,8 @@ type DovecotOptions struct {
 	// NOTIFY, QUOTA, URLAUTH. Clients of 127.0.0.0/8 may name the address
 	// that they speak for (ID x-originating-ip).
 	Extensions bool
+	// Introspection, where it is, lets users sign in by XOAUTH2 and OAUTHBEARER too: the server asks there about access tokens (RFC 7662).
+	Introspection string
 	// Mdbox stores the mail in Dovecot's own format. Then there are no maildirs.
 	Mdbox bool
 }
@@ -63,13 +65,20 @@ listen = 127.0.0.1
 ssl = required
 ssl_cert = <{{.Certs.CertFile}}
 ssl_key = <{{.Certs.KeyFile}}
-auth_mechanisms = plain login cram-md5 scram-sha-256
+auth_mechanisms = plain login cram-md5 scram-sha-256{{if .Introspection}} xoauth2 oauthbearer{{end}}
 auth_username_format = %Lu
 auth_failure_delay = 0
 first_valid_uid = 1
 mail_location = {{if .Mdbox}}mdbox:~/mdbox{{else}}maildir:~/Maildir{{end}}
 mail_max_userip_connections = 500
 default_vsz_limit = 1G
+{{if .Introspection}}
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {{.Dir}}/oauth2.conf
+}
+{{end}}
 passdb {
   driver = passwd-file
   args = scheme=PLAIN {{.Dir}}/users
@@ -172,10 +181,14 @@ func DovecotWith(t testing.TB, options DovecotOptions) *DovecotServer {
 		fmt.Fprintf(&passwd, "%s:{PLAIN}%s:%d:%d::%s::\n", u.Name, u.Password, mailUID, mailUID, home)
 	}
 	writeFile(t, filepath.Join(d.dir, "users"), passwd.String(), 0o644)
+	if options.Introspection != "" {
+		writeFile(t, filepath.Join(d.dir, "oauth2.conf"), "introspection_mode = post\nintrospection_url = "+options.Introspection+
+			"\nusername_attribute = email\nactive_attribute = active\nactive_value = true\n", 0o644)
+	}
 	d.conf = filepath.Join(d.dir, "dovecot.conf")
 	render(t, dovecotConf, d.conf, map[string]any{
 		"Dir": d.dir, "Certs": d.Certs, "IMAP": imap, "IMAPS": imaps,
-		"Extensions": options.Extensions, "Mdbox": options.Mdbox,
+		"Extensions": options.Extensions, "Mdbox": options.Mdbox, "Introspection": options.Introspection,
 	})
 	d.Start()
 	return d
