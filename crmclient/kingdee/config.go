@@ -126,6 +126,7 @@ const (
 	defaultLocale     = 2052
 	defaultConcurrent = 4 // every session works one request at a time best; sites suffer from more
 	defaultSession    = 15 * time.Minute
+	minSession        = 2 * time.Minute // sessions are replaced a minute before their end
 	maxSession        = 24 * time.Hour
 	defaultPage       = 200
 	maxPage           = 2000 // commonly cited as the site's own limit
@@ -284,8 +285,8 @@ func (c Config) Validate() error {
 		v.errs = append(v.errs, err)
 	}
 	v.credentials(c)
-	if c.Session.D() < time.Minute || c.Session.D() > maxSession {
-		v.bad("session must be between 1m and %s", maxSession)
+	if c.Session.D() < minSession || c.Session.D() > maxSession {
+		v.bad("session must be between %s and %s", minSession, maxSession)
 	}
 	if c.PageSize < 1 || c.PageSize > maxPage {
 		v.bad("page_size must be between 1 and %d", maxPage)

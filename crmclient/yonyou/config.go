@@ -81,7 +81,7 @@ const (
 	replyPlain      = "plain"
 	replyEncrypted  = "encrypted"
 	defaultURL      = "https://apigateway.yonyoucloud.com"
-	tokenPath       = "/open-auth/selfAppAuth/base/v1/getAccessToken"
+	appTokenPath    = "/open-auth/selfAppAuth/base/v1/getAccessToken" //nolint:gosec // a path is no secret
 	defaultLength   = 4000
 	minLength       = 2 * headRunes
 	maxLength       = 1 << 20
@@ -118,7 +118,7 @@ func orElse[T comparable](v *T, otherwise T) {
 // withDefaults returns the section with what it does not say. It shares no map with c.
 func (c Config) withDefaults() Config {
 	orElse(&c.URL, defaultURL)
-	orElse(&c.TokenPath, tokenPath)
+	orElse(&c.TokenPath, appTokenPath)
 	orElse(&c.Zone, "Asia/Shanghai")
 	orElse(&c.PageSize, defaultPage)
 	orElse(&c.Overlap, config.Duration(defaultOverlap))

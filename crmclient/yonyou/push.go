@@ -6,7 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // the vendor signs with it
+	"crypto/sha1" // the vendor signs with it
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -121,8 +121,10 @@ const maxPushAge = 25 * time.Hour
 const maxPushIDs = 1000
 
 func untrusted(why string) error {
-	return &crmclient.Error{Class: crmclient.ClassAuth, Message: "the event is not believed: " + why,
-		Remedy: "check app_secret and push.signature with the 事件订阅 (event subscription) of the application in 开放平台"}
+	return &crmclient.Error{
+		Class: crmclient.ClassAuth, Message: "the event is not believed: " + why,
+		Remedy: "check app_secret and push.signature with the 事件订阅 (event subscription) of the application in 开放平台",
+	}
 }
 
 // ReceiveWebhook checks, decrypts and reads an event. It must be answered within five seconds, which needs no request.
