@@ -120,7 +120,9 @@ func (s Subject) webhookForged(t *testing.T, c crmclient.WebhookReceiver, fresh 
 	}
 	d = fresh()
 	d.Body = append(bytes.Clone(d.Body), ' ')
-	refused("one blank more", d)
+	if !s.Webhook.SignatureInBody { // what stands around the signed parts is not signed
+		refused("one blank more", d)
+	}
 }
 
 // stripped leaves nothing in the body that could be a token, where the body itself holds it.
