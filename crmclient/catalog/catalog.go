@@ -18,6 +18,7 @@ import (
 	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
 	"heliograph/crmclient/espocrm"
+	"heliograph/crmclient/fxiaoke"
 	"heliograph/crmclient/hubspot"
 	"heliograph/crmclient/jiandaoyun"
 	"heliograph/crmclient/kingdee"
@@ -53,6 +54,7 @@ type connector struct {
 var connectors = []connector{
 	{"builtin", validate[builtin.Config], openBuiltin},
 	from("espocrm", espocrm.New),
+	from("fxiaoke", fxiaoke.New),
 	from("hubspot", hubspot.New),
 	from("jiandaoyun", jiandaoyun.New),
 	from("kingdee", kingdee.New),
