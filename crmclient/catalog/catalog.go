@@ -17,6 +17,7 @@ import (
 	"heliograph/config"
 	"heliograph/crmclient"
 	"heliograph/crmclient/builtin"
+	"heliograph/crmclient/dynamics"
 	"heliograph/crmclient/espocrm"
 	"heliograph/crmclient/fxiaoke"
 	"heliograph/crmclient/hubspot"
@@ -53,6 +54,7 @@ type connector struct {
 // connectors is the table, sorted by name.
 var connectors = []connector{
 	{"builtin", validate[builtin.Config], openBuiltin},
+	from("dynamics", dynamics.New),
 	from("espocrm", espocrm.New),
 	from("fxiaoke", fxiaoke.New),
 	from("hubspot", hubspot.New),
