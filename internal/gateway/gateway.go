@@ -65,6 +65,7 @@ type Gateway struct {
 	proxy     *proxy.Server
 	console   *console.Server
 	links     atomic.Pointer[mirror.Links] // nil where there are none
+	inbound   atomic.Pointer[inbound]
 
 	mu      sync.Mutex // guards workers and cfg, which Reload changes
 	workers *workers
@@ -270,7 +271,7 @@ func (g *Gateway) buildUpstreams(context.Context) error {
 func (g *Gateway) startConsole(ctx context.Context) error {
 	c, err := console.Start(ctx, console.Options{
 		Address: g.cfg.Console.Address, Gatherer: g.registry, Ready: g.ready, Version: g.opts.Version, Logger: g.log,
-		Files: g.file, Registerer: g.registry,
+		Files: g.file, Hooks: g.hooks(), Registerer: g.registry,
 	})
 	if err != nil {
 		return err

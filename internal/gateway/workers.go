@@ -104,7 +104,9 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 		return nil, err
 	}
 	w.close = out.Close
-	w.run = []func(context.Context) error{runner.Run, m.Run, out.Run, book.Run}
+	watcher := g.newChanges(cfg, w)
+	g.inbound.Store(&inbound{clients: w.clients, changes: watcher, book: book})
+	w.run = []func(context.Context) error{runner.Run, m.Run, out.Run, book.Run, watcher.Run}
 	return w, nil
 }
 
