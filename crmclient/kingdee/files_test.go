@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"testing"
 
@@ -89,5 +91,52 @@ func TestFilesThatLie(t *testing.T) {
 	}
 	if len(s.uploads) != 0 {
 		t.Errorf("uploads: got %d, want none", len(s.uploads))
+	}
+}
+
+// Whichever request breaks, before or after the site did its work, one more try leaves one document with all files in the state
+// of the section. Only a file whose last piece or note broke may be there twice.
+func TestEveryRequestMayBreak(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 9; n++ { // login, query, save, two files with their notes, submit, audit
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("request %d, after %v", n, after), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t)
+				requests, service := 0, ""
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if requests++; requests != n {
+						s.ServeHTTP(w, r)
+						return
+					}
+					service = path.Base(r.URL.Path)
+					if after {
+						s.ServeHTTP(httptest.NewRecorder(), r)
+					}
+					w.WriteHeader(http.StatusBadGateway)
+				}))
+				t.Cleanup(server.Close)
+				cfg := sectionFor(server.URL)
+				cfg.Mail.Attachments, cfg.Mail.Finish = true, "audit"
+				a := withFiles(5, 6)
+				_, err := open(t, cfg, crmclient.Deps{}).LogEmail(t.Context(), a)
+				if requests >= n && crmclient.ClassOf(err) != crmclient.ClassRetry {
+					t.Errorf("broken %s: got %v, want retry", service, err)
+				}
+				if _, err := open(t, cfg, crmclient.Deps{}).LogEmail(t.Context(), a); err != nil {
+					t.Fatalf("after a broken %s: %v", service, err)
+				}
+				if len(s.Records(t)) != 1 || s.forms[mailForm].rows[0]["FDocumentStatus"] != "C" {
+					t.Errorf("after a broken %s: %d documents in the state %v", service, len(s.Records(t)), s.forms[mailForm].rows[0]["FDocumentStatus"])
+				}
+				most := 2
+				if after && strings.Contains(service, "AttachmentUpLoad") || !after && strings.Contains(service, "Save") {
+					most = 3
+				}
+				if len(s.uploads) < 2 || len(s.uploads) > most {
+					t.Errorf("after a broken %s: %d files, want 2", service, len(s.uploads))
+				}
+			})
+		}
 	}
 }

@@ -139,7 +139,7 @@ func (c *Client) transportOf(u *url.URL, kind string) (*crmclient.Transport, err
 	o := crmclient.Options{URL: &url.URL{Scheme: u.Scheme, Host: u.Host}, MaxConcurrent: defaultParallel, Secrets: []string{c.cfg.AppSecret.Reveal()}}
 	if kind != "" {
 		d.Target += kind
-		s.RequestsPerSecond, s.MaxConcurrent = 0, 0
+		s.MaxConcurrent = 0 // the rate is that of all calls
 	}
 	if u.Host != c.base.Host && s.AllowPrivate == nil {
 		no := false // somebody else gave this address
