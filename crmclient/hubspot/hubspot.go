@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"heliograph/crmclient"
@@ -53,7 +54,7 @@ var (
 	_ crmclient.WebhookReceiver    = (*Client)(nil)
 )
 
-// New builds a Client without using the network. It must be closed.
+// New builds a *Client for a private app, or an *OAuthClient, without using the network. It must be closed.
 func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -81,8 +82,8 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 		if c.poster, err = d.Poster(cfg.Settings, cfg.tokenURL()); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
-		app := oauth.App{ID: cfg.ClientID, Secret: cfg.ClientSecret.Reveal(), Lifetime: 30 * time.Minute}
-		c.tokens = d.Tokens.Refreshing("target:"+d.Target, c.poster, app, cfg.RefreshToken.Reveal())
+		c.tokens = d.Tokens.Refreshing(c.grant(), c.poster, c.app(), cfg.RefreshToken.Reveal())
+		return &OAuthClient{c}, nil
 	}
 	return c, nil
 }
@@ -123,6 +124,32 @@ func (l limiters) Allow(ctx context.Context) (time.Duration, error) {
 
 func (c *Client) secrets() []string {
 	return []string{c.cfg.Token.Reveal(), c.cfg.ClientSecret.Reveal(), c.cfg.RefreshToken.Reveal(), c.cfg.WebhookSecret.Reveal()}
+}
+
+// OAuthClient is a Client whose access a person gives.
+type OAuthClient struct{ *Client }
+
+var _ crmclient.Connectable = (*OAuthClient)(nil)
+
+const authorizeURL = "https://app.hubspot.com/oauth/authorize"
+
+// scopes are what the connector asks a person to allow.
+var scopes = []string{
+	"crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.companies.read", "crm.objects.owners.read", "crm.schemas.contacts.read",
+	"sales-email-read", "tickets", "files",
+}
+
+func (c *Client) grant() string { return "target:" + c.d.Target }
+func (c *Client) app() oauth.App {
+	return oauth.App{ID: c.cfg.ClientID, Secret: c.cfg.ClientSecret.Reveal(), Lifetime: 30 * time.Minute}
+}
+
+// Connection says how a person allows the access.
+func (c *OAuthClient) Connection() crmclient.Connection {
+	return crmclient.Connection{
+		Grant: c.grant(), AuthorizeURL: authorizeURL, App: c.app(), Poster: c.poster, Configured: c.cfg.RefreshToken.Reveal(),
+		Params: url.Values{"scope": {strings.Join(scopes, " ")}},
+	}
 }
 
 // Close closes idle connections.

@@ -54,6 +54,12 @@ func open(t *testing.T, cfg hubspot.Config, d crmclient.Deps) *hubspot.Client {
 		t.Fatal(err)
 	}
 	client, ok := c.(*hubspot.Client)
+	if connected, is := c.(*hubspot.OAuthClient); is {
+		client, ok = connected.Client, true
+		if how := connected.Connection(); how.Params.Get("scope") == "" || how.Grant != "target:"+d.Target {
+			t.Errorf("connection: got %+v", how.Params)
+		}
+	}
 	if !ok {
 		t.Fatalf("got %T", c)
 	}

@@ -301,3 +301,19 @@ func TestErrorsWithoutToken(t *testing.T) {
 		t.Errorf("got %v, want an error without the token", err)
 	}
 }
+
+func TestConnection(t *testing.T) {
+	t.Parallel()
+	for _, record := range []string{"", zoho.RecordActivity} {
+		f := newFake(t)
+		cfg := section(f, "")
+		if record != "" {
+			cfg = activitySection(f, "")
+		}
+		cfg.AccountsURL, cfg.URL = "", ""
+		how := open(t, cfg, crmclient.Deps{Target: "crm"}).(crmclient.Connectable).Connection()
+		if how.AuthorizeURL != "https://accounts.zoho.com.cn/oauth/v2/auth" || how.Grant != "target:crm" || how.Params.Get("access_type") != "offline" || !strings.Contains(how.Params.Get("scope"), "ZohoCRM.coql.READ,") {
+			t.Errorf("%q: got %+v", record, how.Params)
+		}
+	}
+}

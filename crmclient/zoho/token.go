@@ -17,6 +17,28 @@ func (c *Config) app() oauth.App {
 	return oauth.App{ID: c.ClientID, Secret: c.ClientSecret.Reveal(), Lifetime: time.Hour}
 }
 
+var _ crmclient.Connectable = (*Client)(nil)
+
+// scopes are what the connector asks a person to allow, in the one text that Zoho wants: with commas.
+var scopes = strings.Join([]string{
+	"ZohoCRM.modules.ALL", "ZohoCRM.modules.emails.ALL", "ZohoCRM.Files.CREATE", "ZohoCRM.settings.fields.READ",
+	"ZohoCRM.users.READ", "ZohoCRM.org.READ", "ZohoCRM.coql.READ", "ZohoCRM.notifications.ALL",
+}, ",")
+
+// grant is the name under which the tokens of the target are kept.
+func (c *Client) grant() string { return "target:" + c.d.Target }
+
+// Connection says how a person allows the access, in the data centre of the section.
+func (c *Client) Connection() crmclient.Connection {
+	return crmclient.Connection{
+		Grant: c.grant(), AuthorizeURL: c.cfg.accounts() + "/oauth/v2/auth", App: c.cfg.app(), Poster: c.poster, Configured: c.cfg.RefreshToken.Reveal(),
+		Params: url.Values{
+			"scope": {scopes}, "access_type": {"offline"},
+			"prompt": {"consent"}, // else there is no refresh token when somebody agreed before
+		},
+	}
+}
+
 const (
 	// maxMints is how many tokens one refresh token gives in mintWindow; beyond that Zoho gives none until the window is over.
 	// One is left for somebody who tries the connection by hand.

@@ -74,7 +74,7 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	if c.poster, err = d.Poster(cfg.Settings, cfg.accounts()+"/oauth/v2/token"); err != nil {
 		return nil, err
 	}
-	c.tokens = d.Tokens.Refreshing("target:"+d.Target, &tokenPoster{TokenPoster: c.poster, now: d.Clock}, cfg.app(), cfg.RefreshToken.Reveal())
+	c.tokens = d.Tokens.Refreshing(c.grant(), &tokenPoster{TokenPoster: c.poster, now: d.Clock}, cfg.app(), cfg.RefreshToken.Reveal())
 	if _, err := c.host(c.base("")); err != nil { // says now what is wrong with ca_file and proxy
 		return nil, errors.Join(err, c.Close())
 	}
