@@ -174,6 +174,8 @@ func (c Config) leadDefaults() fieldmap.Fields {
 // apiPath is what may be called: below the gateway, without a query.
 var apiPath = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+){2,12}$`)
 
+func isPath(p string) bool { return apiPath.MatchString(p) && !strings.Contains(p, "..") }
+
 // fieldName is a field of a record.
 var fieldName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}(\.[A-Za-z_][A-Za-z0-9_]{0,99})?$`)
 
@@ -234,7 +236,7 @@ func (c Config) Validate() error {
 			bad("hosts: %q is not a domain", h)
 		}
 	}
-	if !apiPath.MatchString(c.TokenPath) {
+	if !isPath(c.TokenPath) {
 		bad("token_path: %q is not a path", c.TokenPath)
 	}
 	errs = append(errs, c.objectMistakes()...)
@@ -249,7 +251,7 @@ func (c Config) objectMistakes() []error {
 			errs = append(errs, fmt.Errorf("objects.%s: neither list nor detail is given", name))
 		}
 		for _, p := range []string{o.List, o.Detail} {
-			if p != "" && !apiPath.MatchString(p) {
+			if p != "" && !isPath(p) {
 				errs = append(errs, fmt.Errorf("objects.%s: %q is not a path, such as /yonbip/crm/clue/getbyid", name, p))
 			}
 		}

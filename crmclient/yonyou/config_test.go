@@ -50,7 +50,7 @@ func TestMistakes(t *testing.T) {
 		"hosts":        {func(c *yonyou.Config) { c.Hosts = []string{"com"} }, `hosts: "com"`},
 		"token path":   {func(c *yonyou.Config) { c.TokenPath = "/x?y=z" }, "token_path"},
 		"empty object": {func(c *yonyou.Config) { c.Objects = map[string]yonyou.Object{"x": {}} }, "objects.x: neither"},
-		"path":         {func(c *yonyou.Config) { c.Objects = map[string]yonyou.Object{"x": {List: "/a/../b?c"}} }, "objects.x"},
+		"path":         {func(c *yonyou.Config) { c.Objects = map[string]yonyou.Object{"x": {List: "/a/../b"}} }, "objects.x"},
 		"field of lists": {func(c *yonyou.Config) {
 			c.Objects = map[string]yonyou.Object{"x": {List: "/a/b", Times: []string{"a b"}}}
 		}, "objects.x"},

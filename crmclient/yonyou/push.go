@@ -38,14 +38,14 @@ const (
 )
 
 // newPushKey makes the key of a secret: without hyphens, filled up with zeros or cut.
-func newPushKey(appKey, secret string) (pushKey, error) {
+func newPushKey(appKey, secret string) pushKey {
 	s := strings.ReplaceAll(secret, "-", "")
 	s = (s + strings.Repeat("0", keyLetters))[:keyLetters]
 	key, err := base64.StdEncoding.DecodeString(s + "=")
 	if err != nil {
 		key = nil // a secret that is no base64 can sign calls, but decrypt no events
 	}
-	return pushKey{appKey: appKey, secret: secret, aes: key}, nil
+	return pushKey{appKey: appKey, secret: secret, aes: key}
 }
 
 // sortedSHA1 signs as self-built applications of the older kind do.

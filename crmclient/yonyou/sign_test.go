@@ -21,10 +21,7 @@ func TestSignWorkedExample(t *testing.T) {
 // The worked example of an event's signature.
 func TestPushSignatureWorkedExample(t *testing.T) {
 	t.Parallel()
-	k, err := newPushKey("app", "s3cr3t")
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := newPushKey("app", "s3cr3t")
 	if got, want := k.sortedSHA1("1530862251583", "uM48M4qajlEtVCz4", "ZW5j"), "0a44c2e46bfe88564ca55fe6bee21b2eddce8e18"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -34,9 +31,9 @@ func TestPushSignatureWorkedExample(t *testing.T) {
 func TestPushEncryption(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"s3cr3t", "0f6f6a2f-1a1c-4a2b-8f1e-9a6d3c2b1a00", strings.Repeat("a", 60)} {
-		k, _ := newPushKey("app", secret)
-		other, _ := newPushKey("another", secret)
-		wrong, _ := newPushKey("app", "another")
+		k := newPushKey("app", secret)
+		other := newPushKey("another", secret)
+		wrong := newPushKey("app", "another")
 		for _, text := range []string{"", "{}", strings.Repeat("长", 1000)} {
 			encrypted, err := k.encrypt([]byte(text))
 			if err != nil {
@@ -53,13 +50,13 @@ func TestPushEncryption(t *testing.T) {
 			}
 		}
 	}
-	if k, _ := newPushKey("app", "no base64: $%&"); k.aes != nil {
+	if k := newPushKey("app", "no base64: $%&"); k.aes != nil {
 		t.Error("a secret that is no base64 became a key")
 	}
 }
 
 func FuzzDecrypt(f *testing.F) {
-	k, _ := newPushKey("app", "s3cr3t")
+	k := newPushKey("app", "s3cr3t")
 	good, _ := k.encrypt([]byte(`{"type":"CHECK_URL"}`))
 	f.Add(good)
 	f.Add("AAAA")

@@ -53,9 +53,7 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	if c.lead, err = fieldmap.New("leads.fields", fieldmap.ContactSources(), cfg.leadDefaults(), cfg.Leads.Fields); err != nil {
 		return nil, err
 	}
-	if c.push, err = newPushKey(cfg.AppKey, cfg.AppSecret.Reveal()); err != nil {
-		return nil, fmt.Errorf("app_secret: %w", err)
-	}
+	c.push = newPushKey(cfg.AppKey, cfg.AppSecret.Reveal())
 	if _, err := c.transportOf(c.base, "/token"); err != nil { // mistakes of the settings show now, not with the first mail
 		return nil, err
 	}
