@@ -19,6 +19,7 @@ import (
 	"heliograph/crmclient/builtin"
 	"heliograph/crmclient/dynamics"
 	"heliograph/crmclient/espocrm"
+	"heliograph/crmclient/file"
 	"heliograph/crmclient/fxiaoke"
 	"heliograph/crmclient/hubspot"
 	"heliograph/crmclient/jiandaoyun"
@@ -56,6 +57,7 @@ var connectors = []connector{
 	{"builtin", validate[builtin.Config], openBuiltin},
 	from("dynamics", dynamics.New),
 	from("espocrm", espocrm.New),
+	from("file", file.New),
 	from("fxiaoke", fxiaoke.New),
 	from("hubspot", hubspot.New),
 	from("jiandaoyun", jiandaoyun.New),

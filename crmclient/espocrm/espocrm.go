@@ -9,7 +9,7 @@
 //
 //	espocrm.go   Config, New, Check
 //	api.go       requests, HMAC, lists, errors
-//	mail.go      LogEmail, WithdrawEmail; eml.go builds the file
+//	mail.go      LogEmail, WithdrawEmail
 //	contacts.go  people, companies, users
 //	records.go   any record, tickets (Case), changes by polling; webhook.go  Espo's calls
 //

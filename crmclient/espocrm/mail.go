@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/export"
 	"heliograph/crmclient/fieldmap"
 )
 
@@ -98,7 +99,7 @@ func (c *Client) keyOf(ctx context.Context, id string) (string, error) {
 // importEML uploads the file and imports it. There says that Espo has a mail with the Message-ID already.
 func (c *Client) importEML(ctx context.Context, a *crmclient.Activity, messageID string) (id string, there bool, err error) {
 	file, err := c.upload(ctx, `{"name":"mail.eml","type":"message/rfc822","role":"Attachment","relatedType":"ImportEml","field":"file","file":"data:message/rfc822;base64,`,
-		func(w io.Writer) error { return writeEML(ctx, w, a, messageID) })
+		func(w io.Writer) error { return export.EML(ctx, w, a, messageID) })
 	if err != nil {
 		return "", false, err
 	}
@@ -230,7 +231,7 @@ func (c *Client) logRecord(ctx context.Context, a *crmclient.Activity) (crmclien
 			fields[name] = nobody
 		}
 	}
-	fields["isHtml"], fields["body"] = false, a.Text+leftOut(a.AttachmentsLeft)
+	fields["isHtml"], fields["body"] = false, a.Text+export.LeftOut(a.AttachmentsLeft)
 	var files []string
 	for _, f := range a.Attachments {
 		if f.Open == nil {

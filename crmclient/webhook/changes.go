@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/export"
 )
 
 // The values of the field "type" for what becomes known of a message after it was posted.
@@ -24,7 +25,7 @@ type Update struct {
 	Key         string               `json:"key"`       // of the message, as in Payload
 	MessageID   string               `json:"message_id"`
 	Thread      string               `json:"thread"`
-	BCC         []Person             `json:"bcc"`
+	BCC         []export.Person      `json:"bcc"`
 	Accounts    []string             `json:"accounts"`
 	Sightings   []crmclient.Sighting `json:"sightings"`
 	Unconfirmed bool                 `json:"unconfirmed"`
@@ -44,10 +45,10 @@ var (
 // UpdateEmail posts what is known of the message now. Whether the receiver knows the message it does not tell.
 func (c *Client) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activity) (crmclient.Receipt, error) {
 	u := Update{
-		Type: TypeUpdated, Timestamp: lastSeen(a), Key: a.Key, MessageID: a.MessageID, Thread: a.Thread, BCC: people(a.BCC),
-		Accounts: list(a.Accounts), Sightings: list(a.Sightings), Unconfirmed: a.Unconfirmed,
+		Type: TypeUpdated, Timestamp: lastSeen(a), Key: a.Key, MessageID: a.MessageID, Thread: a.Thread, BCC: export.People(a.BCC),
+		Accounts: export.List(a.Accounts), Sightings: export.List(a.Sightings), Unconfirmed: a.Unconfirmed,
 	}
-	body, err := encode(u)
+	body, err := export.Encode(u)
 	if err != nil {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the update cannot be written as JSON", Err: err}
 	}
@@ -61,7 +62,7 @@ func (c *Client) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activit
 
 // WithdrawEmail posts that the message is to be forgotten.
 func (c *Client) WithdrawEmail(ctx context.Context, _, key string) error {
-	body, err := encode(Withdrawal{Type: TypeWithdrawn, Key: key})
+	body, err := export.Encode(Withdrawal{Type: TypeWithdrawn, Key: key})
 	if err != nil {
 		return &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the withdrawal cannot be written as JSON", Err: err}
 	}

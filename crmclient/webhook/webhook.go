@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/export"
 )
 
 // Client posts activities to one URL.
@@ -85,7 +86,7 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 	if a.Key == "" || !httpguts.ValidHeaderFieldValue(a.Key) {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity has no usable key"}
 	}
-	body, err := encode(NewPayload(a, c.html))
+	body, err := export.Encode(export.NewPayload(a, c.html))
 	if err != nil {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity cannot be written as JSON", Err: err}
 	}

@@ -20,6 +20,7 @@ import (
 	"heliograph/config"
 	"heliograph/crmclient"
 	"heliograph/crmclient/crmtest"
+	"heliograph/crmclient/export"
 	"heliograph/crmclient/webhook"
 )
 
@@ -38,7 +39,7 @@ type receiver struct {
 	answer int // status for a known key; zero means 200
 
 	mu       sync.Mutex // guards all below
-	byKey    map[string]webhook.Payload
+	byKey    map[string]export.Payload
 	order    []string
 	requests []*http.Request
 	bodies   [][]byte
@@ -53,15 +54,15 @@ func (f *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests, f.bodies = append(f.requests, r), append(f.bodies, body)
-	var p webhook.Payload
+	var p export.Payload
 	if err := json.Unmarshal(body, &p); err != nil {
 		f.problems = append(f.problems, "body: "+err.Error())
 	}
 	switch {
 	case r.Method != http.MethodPost, r.Header.Get("Content-Type") != "application/json":
 		f.problems = append(f.problems, "not a POST of JSON")
-	case p.Type == webhook.Type && r.Header.Get("Idempotency-Key") != p.Key,
-		!strings.HasPrefix(r.Header.Get("Idempotency-Key"), p.Key), p.Type != webhook.Type && r.Header.Get("Idempotency-Key") == p.Key:
+	case p.Type == export.Type && r.Header.Get("Idempotency-Key") != p.Key,
+		!strings.HasPrefix(r.Header.Get("Idempotency-Key"), p.Key), p.Type != export.Type && r.Header.Get("Idempotency-Key") == p.Key:
 		f.problems = append(f.problems, "the header Idempotency-Key is not that of the event")
 	case !verify(r.Header, body, []byte("0123456789abcdef01234567")), !verify(r.Header, body, []byte(previous)):
 		f.problems = append(f.problems, "the signature is wrong")
@@ -132,7 +133,7 @@ func (f *receiver) Records(t *testing.T) []crmtest.Record {
 	return out
 }
 
-func newReceiver() *receiver { return &receiver{byKey: map[string]webhook.Payload{}} }
+func newReceiver() *receiver { return &receiver{byKey: map[string]export.Payload{}} }
 
 func fullConfig(url string) webhook.Config {
 	return webhook.Config{
@@ -178,7 +179,7 @@ func TestBodyNamesOwnerAndCompanies(t *testing.T) {
 	t.Parallel()
 	a := crmtest.Activity("k1")
 	a.Owner, a.Companies = "wang@example.com", []crmclient.Company{{ID: "7", Name: "Customer Ltd", Domain: "customer.example"}}
-	p := webhook.NewPayload(a, false)
+	p := export.NewPayload(a, false)
 	raw, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +238,7 @@ func TestBodyHasTheFieldsOfTheContract(t *testing.T) {
 
 func TestListsAreNeverNull(t *testing.T) {
 	t.Parallel()
-	b, err := json.Marshal(webhook.NewPayload(&crmclient.Activity{Key: "k"}, true))
+	b, err := json.Marshal(export.NewPayload(&crmclient.Activity{Key: "k"}, true))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ var layers = []struct {
 		"crmclient/zoho", "crmclient/hubspot", "crmclient/pipedrive", "crmclient/jiandaoyun", "crmclient/fxiaoke", "crmclient/neocrm",
 		"crmclient/kingdee", "crmclient/yonyou", "crmclient/odoo", "crmclient/espocrm", "crmclient/suitecrm", "crmclient/twenty",
 	}},
-	{packages: []string{"crmclient/fieldmap"}},
+	{packages: []string{"crmclient/fieldmap", "crmclient/export"}},
 	{packages: []string{"internal/journal", "internal/accounts"}},
 	{packages: []string{"internal/journal/segment", "internal/queue", "internal/message", "internal/limit", "internal/pace", "internal/notify", "internal/oauth", "crmclient"}, among: true},
 	{packages: []string{"internal/store/...", "internal/uidset", "proxy/imapd/scan", "proxy/socket"}, among: true},

@@ -1,4 +1,4 @@
-package espocrm
+package export
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"heliograph/crmclient"
 )
 
-// writeEML writes the activity as a mail file with the Message-ID. It is built anew, because what was captured may hold what
-// must not leave.
-func writeEML(ctx context.Context, w io.Writer, a *crmclient.Activity, id string) error {
+// EML writes the activity as a mail file (RFC 5322) with the Message-ID. It is built anew, because what was captured may hold what
+// must not leave. Files without content are left out.
+func EML(ctx context.Context, w io.Writer, a *crmclient.Activity, id string) error {
 	var h mail.Header
 	h.SetDate(a.Date)
 	h.SetMessageID(id)
@@ -51,7 +51,7 @@ func writeTexts(mw *mail.Writer, a *crmclient.Activity) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []struct{ kind, text string }{{"text/plain", a.Text + leftOut(a.AttachmentsLeft)}, {"text/html", a.HTML}} {
+	for _, part := range []struct{ kind, text string }{{"text/plain", a.Text + LeftOut(a.AttachmentsLeft)}, {"text/html", a.HTML}} {
 		if part.kind == "text/html" && part.text == "" {
 			continue
 		}
@@ -91,8 +91,8 @@ func writeFile(ctx context.Context, mw *mail.Writer, f crmclient.Attachment) (er
 	return pw.Close()
 }
 
-// leftOut names the files that the mail had and the CRM does not get.
-func leftOut(left []crmclient.AttachmentLeft) string {
+// LeftOut names the files that the mail had and the CRM does not get.
+func LeftOut(left []crmclient.AttachmentLeft) string {
 	out := ""
 	for _, f := range left {
 		out += "\n[" + f.Name + ": " + f.Reason + "]"

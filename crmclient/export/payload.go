@@ -1,4 +1,6 @@
-package webhook
+// Package export writes an activity in the forms that more than one connector needs: as JSON (payload.go), and as a mail file
+// that is built anew from what may leave (eml.go).
+package export
 
 import (
 	"bytes"
@@ -11,7 +13,7 @@ import (
 // Type is the field "type" of the body, for receivers that get several kinds.
 const Type = "mail.captured"
 
-// Payload is the JSON body of a request. Lists are never null.
+// Payload is an activity as JSON. Lists are never null.
 type Payload struct {
 	Type         string              `json:"type"`
 	Timestamp    time.Time           `json:"timestamp"` // when the message was first seen
@@ -68,11 +70,11 @@ func NewPayload(a *crmclient.Activity, withHTML bool) Payload {
 	p := Payload{
 		Type: Type, Timestamp: firstSeen(a), Key: a.Key, MessageID: a.MessageID, Thread: a.Thread,
 		Direction: a.Direction, Subject: a.Subject, Date: a.Date.UTC(), From: Person(a.From),
-		To: people(a.To), CC: people(a.CC), BCC: people(a.BCC),
+		To: People(a.To), CC: People(a.CC), BCC: People(a.BCC),
 		Text: a.Text, TextUnquoted: a.TextUnquoted,
-		Attachments: make([]Attachment, 0, len(a.Attachments)), AttachmentsLeft: list(a.AttachmentsLeft),
-		Accounts: list(a.Accounts), Owner: a.Owner, Companies: make([]Company, 0, len(a.Companies)), Sightings: list(a.Sightings),
-		Automated: a.Automated, Unconfirmed: a.Unconfirmed, Flags: list(a.Flags),
+		Attachments: make([]Attachment, 0, len(a.Attachments)), AttachmentsLeft: List(a.AttachmentsLeft),
+		Accounts: List(a.Accounts), Owner: a.Owner, Companies: make([]Company, 0, len(a.Companies)), Sightings: List(a.Sightings),
+		Automated: a.Automated, Unconfirmed: a.Unconfirmed, Flags: List(a.Flags),
 	}
 	if withHTML {
 		p.HTML = a.HTML
@@ -86,7 +88,8 @@ func NewPayload(a *crmclient.Activity, withHTML bool) Payload {
 	return p
 }
 
-func people(in []crmclient.Person) []Person {
+// People returns participants as the payload has them.
+func People(in []crmclient.Person) []Person {
 	out := make([]Person, len(in))
 	for i, p := range in {
 		out[i] = Person(p)
@@ -94,7 +97,8 @@ func people(in []crmclient.Person) []Person {
 	return out
 }
 
-func list[T any](in []T) []T {
+// List returns the list, or an empty one in place of none.
+func List[T any](in []T) []T {
 	if in == nil {
 		return []T{}
 	}
@@ -111,8 +115,8 @@ func firstSeen(a *crmclient.Activity) time.Time {
 	return first.UTC()
 }
 
-// encode writes JSON without the escapes that encoding/json adds for the sake of HTML pages.
-func encode(p any) ([]byte, error) {
+// Encode writes JSON without the escapes that encoding/json adds for the sake of HTML pages.
+func Encode(p any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
