@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -314,27 +315,42 @@ func (m *Mirror) relate(ctx context.Context, tx store.Querier, x *form) (*family
 
 // complete adds the forms that are not alike but belong to the same messages. Messages that take no more forms are left out.
 func (f *family) complete(ctx context.Context, tx store.Querier, rows []string) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	known := map[string]bool{}
 	for _, c := range f.alike {
 		known[c.key] = true
 	}
-	for _, row := range unite(rows) {
-		more, err := members(ctx, tx, row, maxForms)
-		if err != nil {
-			return err
-		}
-		if len(more) >= maxForms {
-			f.alike = slices.DeleteFunc(f.alike, func(c form) bool { return c.row() == row })
-			continue
-		}
-		for _, c := range more {
-			if !known[c.key] {
-				known[c.key] = true
-				f.alike = append(f.alike, c)
-			}
+	more, err := membersOf(ctx, tx, unite(rows))
+	if err != nil {
+		return err
+	}
+	count := map[string]int{}
+	for _, c := range more {
+		count[c.row()]++
+	}
+	for _, c := range more {
+		if !known[c.key] {
+			known[c.key] = true
+			f.alike = append(f.alike, c)
 		}
 	}
+	f.alike = slices.DeleteFunc(f.alike, func(c form) bool { return count[c.row()] >= maxForms })
 	return nil
+}
+
+// membersOf returns the forms of some messages, of each up to maxForms, the messages' own among them.
+func membersOf(ctx context.Context, tx store.Querier, rows []string) ([]form, error) {
+	args := make([]any, len(rows))
+	parts := make([]string, len(rows))
+	for i, row := range rows {
+		args[i] = row
+		n := "$" + strconv.Itoa(i+1)
+		parts[i] = `SELECT * FROM (SELECT ` + formColumns + ` FROM messages WHERE key = ` + n + `
+			UNION ALL SELECT ` + formColumns + ` FROM messages WHERE joined = ` + n + ` AND joined <> '' LIMIT ` + strconv.Itoa(maxForms) + `) AS row` + strconv.Itoa(i)
+	}
+	return forms(ctx, tx, strings.Join(parts, " UNION ALL "), args...)
 }
 
 // lockOf makes the number of an advisory lock of PostgreSQL.

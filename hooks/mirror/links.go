@@ -154,7 +154,7 @@ func (s *Links) linker(ctx context.Context, target string, entry journal.ID, wor
 		return nil, err
 	}
 	until := s.o.Now().Add(works).UTC()
-	day := uint16(min(until.Unix()/int64(oneDay.Seconds()), 1<<16-1)) //nolint:gosec // bounded, and after 1970
+	day := uint16(min(until.Unix()/int64(oneDay.Seconds()), 1<<16-1))
 	return func(index int, f crmclient.Attachment) crmclient.AttachmentLeft {
 		left := crmclient.AttachmentLeft{Name: f.Name, Size: f.Size}
 		hash, err := hex.DecodeString(f.SHA256)
@@ -162,7 +162,7 @@ func (s *Links) linker(ctx context.Context, target string, entry journal.ID, wor
 			left.Reason = "no link can be made"
 			return left
 		}
-		l := link{target: target, entry: entry, index: uint16(index), day: day, hash: [8]byte(hash[:8])} //nolint:gosec // bounded above
+		l := link{target: target, entry: entry, index: uint16(index), day: day, hash: [8]byte(hash[:8])}
 		left.URL = s.o.URL + l.token(key)
 		left.Reason = "download until " + until.Format(time.DateOnly) + ": " + left.URL
 		return left

@@ -95,7 +95,7 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request) (outcome string) {
 		http.Error(w, "the file cannot be read now; try again", http.StatusServiceUnavailable)
 		return "failed"
 	}
-	defer file.Body.Close() //nolint:errcheck // it was read
+	defer file.Body.Close()
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream") // nothing that a browser opens by itself
 	h.Set("Content-Disposition", disposition(file.Name))

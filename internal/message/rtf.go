@@ -246,7 +246,7 @@ const maxRTFFonts = 500
 
 // unicode takes \u: UTF-16, above 32767 as a negative number.
 func (r *rtfReader) unicode(number int) {
-	c := rune(uint16(number)) //nolint:gosec // as it is meant
+	c := rune(uint16(number))
 	r.flush()
 	switch {
 	case utf16.IsSurrogate(c) && r.high == 0:
