@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -112,11 +113,12 @@ limits: {login_per_minute: 3}
 func (r *running) enroll(i *identity, user string) string {
 	r.t.Helper()
 	i.do(func() { i.refresh["refresh-of-"+user] = user })
-	password, err := r.Accounts().Enroll(r.t.Context(), accounts.Enrolment{Address: user, Upstream: "main"},
-		accounts.Given{Consent: &oauth.Consent{Refresh: "refresh-of-" + user}}, true)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	var password string
+	mailtest.Eventually(r.t, 20*time.Second, func() (err error) { // the store opens in the background
+		password, err = r.Accounts().Enroll(r.t.Context(), accounts.Enrolment{Address: user, Upstream: "main"},
+			accounts.Given{Consent: &oauth.Consent{Refresh: "refresh-of-" + user}}, true)
+		return err
+	})
 	return password
 }
 

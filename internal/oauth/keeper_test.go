@@ -191,41 +191,40 @@ func TestDiesBeforeStoring(t *testing.T) {
 // While the store takes nothing, the answer is kept, its access token is not used, and the vendor is not asked again.
 func TestStoreAwayAfterTheAnswer(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		keys := segment.NewKeyring()
-		v := newVendor(t)
-		v.rotate = true
-		k := node(t, db, keys)
-		if err := k.Connect(t.Context(), "target:crm", Consent{Refresh: "refresh-0"}); err != nil {
-			t.Fatal(err)
+	db := storetest.SQLite(t)
+	keys := segment.NewKeyring()
+	v := newVendor(t)
+	v.rotate = true
+	k := node(t, db, keys)
+	if err := k.Connect(t.Context(), "target:crm", Consent{Refresh: "refresh-0"}); err != nil {
+		t.Fatal(err)
+	}
+	rename := func(from, to string) {
+		t.Helper()
+		if err := db.Write(context.WithoutCancel(t.Context()), func(ctx context.Context, tx store.Querier) error {
+			_, err := tx.ExecContext(ctx, `ALTER TABLE `+from+` RENAME TO `+to)
+			return err
+		}); err != nil {
+			t.Error(err)
 		}
-		rename := func(from, to string) {
-			t.Helper()
-			if err := db.Write(context.WithoutCancel(t.Context()), func(ctx context.Context, tx store.Querier) error {
-				_, err := tx.ExecContext(ctx, `ALTER TABLE `+from+` RENAME TO `+to)
-				return err
-			}); err != nil {
-				t.Error(err)
-			}
+	}
+	var away sync.Once
+	v.before = func(url.Values) { away.Do(func() { rename("grants", "away") }) }
+	s := k.Refreshing("target:crm", v, v.app(), "")
+	for range 2 {
+		if token, err := s.Token(t.Context()); err == nil {
+			t.Fatalf("an access token whose refresh token is not stored was given away: %+v", token)
 		}
-		var away sync.Once
-		v.before = func(url.Values) { away.Do(func() { rename("grants", "away") }) }
-		s := k.Refreshing("target:crm", v, v.app(), "")
-		for range 2 {
-			if token, err := s.Token(t.Context()); err == nil {
-				t.Fatalf("an access token whose refresh token is not stored was given away: %+v", token)
-			}
-		}
-		rename("away", "grants")
-		got, err := s.Token(t.Context())
-		if err != nil || got.Access != "access-1" || v.asked() != 1 {
-			t.Fatalf("got %+v, %v after %d requests", got, err, v.asked())
-		}
-		s.Reject(t.Context(), got.Access)
-		if got, err := s.Token(t.Context()); err != nil || got.Access != "access-2" {
-			t.Errorf("the next refresh: got %+v, %v", got, err)
-		}
-	})
+	}
+	rename("away", "grants")
+	got, err := s.Token(t.Context())
+	if err != nil || got.Access != "access-1" || v.asked() != 1 {
+		t.Fatalf("got %+v, %v after %d requests", got, err, v.asked())
+	}
+	s.Reject(t.Context(), got.Access)
+	if got, err := s.Token(t.Context()); err != nil || got.Access != "access-2" {
+		t.Errorf("the next refresh: got %+v, %v", got, err)
+	}
 }
 
 // What could not be stored is stored by Close at the latest.
@@ -292,96 +291,93 @@ func TestCallerGivesUp(t *testing.T) {
 // A dead grant is not tried at the vendor all the time, but at once when a person has connected again.
 func TestDeadGrant(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		v := newVendor(t)
-		v.revoked = true
-		k := node(t, db, segment.NewKeyring())
-		if err := k.Connect(t.Context(), "target:crm", Consent{Refresh: "refresh-0"}); err != nil {
-			t.Fatal(err)
+	db := storetest.SQLite(t)
+	v := newVendor(t)
+	v.revoked = true
+	k := node(t, db, segment.NewKeyring())
+	if err := k.Connect(t.Context(), "target:crm", Consent{Refresh: "refresh-0"}); err != nil {
+		t.Fatal(err)
+	}
+	s := k.Refreshing("target:crm", v, v.app(), "")
+	for range 5 {
+		if _, err := s.Token(t.Context()); KindOf(err) != Grant {
+			t.Fatalf("got %v", err)
 		}
-		s := k.Refreshing("target:crm", v, v.app(), "")
-		for range 5 {
-			if _, err := s.Token(t.Context()); KindOf(err) != Grant {
-				t.Fatalf("got %v", err)
-			}
-		}
-		if v.asked() != 1 {
-			t.Errorf("the vendor was asked %d times", v.asked())
-		}
-		list, err := k.List(t.Context())
-		if err != nil || len(list) != 1 || list[0].Failed.IsZero() || !strings.Contains(list[0].Trouble, "invalid_grant") || strings.Contains(list[0].Trouble, "refresh-0") {
-			t.Errorf("got %+v, %v", list, err)
-		}
-		later(k, refusedTime+time.Second)
-		if _, err := s.Token(t.Context()); KindOf(err) != Grant || v.asked() != 2 {
-			t.Errorf("after a while: got %v, %d requests", err, v.asked())
-		}
-		v.revoked, v.refresh = false, "refresh-new"
-		if err := k.Connect(t.Context(), "target:crm", Consent{Refresh: "refresh-new"}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Token(t.Context()); err != nil {
-			t.Errorf("connected again: got %v", err)
-		}
-	})
+	}
+	if v.asked() != 1 {
+		t.Errorf("the vendor was asked %d times", v.asked())
+	}
+	list, err := k.List(t.Context())
+	if err != nil || len(list) != 1 || list[0].Failed.IsZero() || !strings.Contains(list[0].Trouble, "invalid_grant") || strings.Contains(list[0].Trouble, "refresh-0") {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	later(k, refusedTime+time.Second)
+	if _, err := s.Token(t.Context()); KindOf(err) != Grant || v.asked() != 2 {
+		t.Errorf("after a while: got %v, %d requests", err, v.asked())
+	}
+	v.revoked, v.refresh = false, "refresh-new"
+	if err := k.Connect(t.Context(), "target:crm", Consent{Refresh: "refresh-new"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Token(t.Context()); err != nil {
+		t.Errorf("connected again: got %v", err)
+	}
 }
 
 // A node notices soon that a grant was revoked or replaced by a command.
 func TestRevokedElsewhere(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		keys := segment.NewKeyring()
-		v := newVendor(t)
-		k, command := node(t, db, keys), node(t, db, keys)
-		if err := command.Connect(t.Context(), "account:a@example.com", Consent{Refresh: "refresh-0"}); err != nil {
-			t.Fatal(err)
-		}
-		s := k.Refreshing("account:a@example.com", v, v.app(), "")
-		if _, err := s.Token(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		held, err := command.Forget(t.Context(), "account:a@example.com")
-		if err != nil || held != "refresh-0" {
-			t.Fatalf("got %q, %v", held, err)
-		}
-		later(k, checkTime)
-		if got, err := s.Token(t.Context()); KindOf(err) != Grant {
-			t.Errorf("after it was revoked: got %+v, %v", got, err)
-		}
-	})
+	db := storetest.SQLite(t)
+	keys := segment.NewKeyring()
+	v := newVendor(t)
+	k, command := node(t, db, keys), node(t, db, keys)
+	if err := command.Connect(t.Context(), "account:a@example.com", Consent{Refresh: "refresh-0"}); err != nil {
+		t.Fatal(err)
+	}
+	s := k.Refreshing("account:a@example.com", v, v.app(), "")
+	if _, err := s.Token(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	held, err := command.Forget(t.Context(), "account:a@example.com")
+	if err != nil || held != "refresh-0" {
+		t.Fatalf("got %q, %v", held, err)
+	}
+	later(k, checkTime)
+	if got, err := s.Token(t.Context()); KindOf(err) != Grant {
+		t.Errorf("after it was revoked: got %+v, %v", got, err)
+	}
 }
 
 // A refresh token in the configuration counts until it is replaced, and again when a new one is written there.
 func TestConfiguredRefreshToken(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		keys := segment.NewKeyring()
-		v := newVendor(t)
-		v.rotate = true
-		k := node(t, db, keys)
-		use := func(configured string) error {
-			_, err := k.Refreshing("target:crm", v, v.app(), configured).Token(t.Context())
-			return err
-		}
-		if err := use("refresh-0"); err != nil {
-			t.Fatal(err)
-		}
-		later(k, 2*time.Hour)
-		if err := use("refresh-0"); err != nil {
-			t.Fatalf("the one that replaced it was not used: %v", err)
-		}
-		v.refresh = "by-hand"
-		if err := use("by-hand"); err != nil || v.asked() != 3 {
-			t.Fatalf("another one in the configuration: %v after %d requests", err, v.asked())
-		}
-		v.refresh = "by-a-person"
-		if err := k.Connect(t.Context(), "target:crm", Consent{Refresh: "by-a-person", Seed: Seed("by-hand")}); err != nil {
-			t.Fatal(err)
-		}
-		if err := use("by-hand"); err != nil {
-			t.Fatalf("a person connected: %v", err)
-		}
-	})
+	db := storetest.SQLite(t)
+	keys := segment.NewKeyring()
+	v := newVendor(t)
+	v.rotate = true
+	k := node(t, db, keys)
+	use := func(configured string) error {
+		_, err := k.Refreshing("target:crm", v, v.app(), configured).Token(t.Context())
+		return err
+	}
+	if err := use("refresh-0"); err != nil {
+		t.Fatal(err)
+	}
+	later(k, 2*time.Hour)
+	if err := use("refresh-0"); err != nil {
+		t.Fatalf("the one that replaced it was not used: %v", err)
+	}
+	v.refresh = "by-hand"
+	if err := use("by-hand"); err != nil || v.asked() != 3 {
+		t.Fatalf("another one in the configuration: %v after %d requests", err, v.asked())
+	}
+	v.refresh = "by-a-person"
+	if err := k.Connect(t.Context(), "target:crm", Consent{Refresh: "by-a-person", Seed: Seed("by-hand")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := use("by-hand"); err != nil {
+		t.Fatalf("a person connected: %v", err)
+	}
 }
 
 // Other settings need other tokens; secrets count, and only by their content.
