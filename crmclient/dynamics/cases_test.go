@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"heliograph/crmclient/crmtest"
 	"heliograph/crmclient/dynamics"
 	"heliograph/crmclient/fieldmap"
+	"heliograph/internal/limit"
 )
 
 func start(t *testing.T, change func(*dynamics.Config)) (*fake, *dynamics.Client) {
@@ -319,5 +321,34 @@ func TestValidate(t *testing.T) {
 		if err := c.Validate(); k.want == "" && err != nil || k.want != "" && (err == nil || !strings.Contains(err.Error(), k.want)) {
 			t.Errorf("%s: got %v, want %q", name, err, k.want)
 		}
+	}
+}
+
+// few lets a number of requests pass.
+type few struct{ left atomic.Int32 }
+
+func (f *few) Allow(context.Context) (time.Duration, error) {
+	if f.left.Add(-1) >= 0 {
+		return 0, nil
+	}
+	return time.Hour, nil
+}
+
+// What was opened for a request that is not sent is closed; what waits to be read would be found by goleak.
+func TestFileOfARefusedRequestIsClosed(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	limiter := &few{}
+	limiter.left.Store(3) // look up, users, draft
+	c := open(t, section(f, crmclient.Settings{URL: server.URL}), crmclient.Deps{
+		Limit: func(string, limit.Rate) crmclient.RateLimiter { return limiter },
+	})
+	a := crmtest.Activity("refused")
+	a.Attachments = []crmclient.Attachment{attachment("a.txt", strings.Repeat("x", 100_000))}
+	_, err := c.LogEmail(t.Context(), a)
+	if crmclient.ClassOf(err) != crmclient.ClassRate || len(f.rows("emails")) != 1 || len(f.rows("activitymimeattachments")) != 0 {
+		t.Errorf("got %v", err)
 	}
 }

@@ -4,7 +4,7 @@
 // sender and further owners as rows of EmailMessageRelation, or a completed Task (log_as: task). Nothing is sent: both are records.
 // Each has a hash of the activity key in a custom field that must be External Id and Unique (key_field), and is written by an upsert
 // on that field. An EmailMessage cannot be changed once it is there, so that the upsert of one that is there fails; the look-up by
-// the key then tells that this is why. Without a key field an EmailMessage is looked up by MessageIdentifier and MessageDate before it is
+// the key then tells that this is why. A Task that is there gets the same words again, if a try is repeated. Without a key field an EmailMessage is looked up by MessageIdentifier and MessageDate before it is
 // written. Files are ContentVersions whose FirstPublishLocationId is the record; tickets are Cases.
 //
 //   - config.go, fields.go: the section, and which of our values go into which fields
