@@ -21,6 +21,8 @@ type Preset struct {
 	StoresSent bool
 	// OAuthOnly: passwords are refused; the mail program must use XOAUTH2.
 	OAuthOnly bool
+	// LocalIMAPUser: the user name at IMAP, but not at SMTP, is the address without its domain.
+	LocalIMAPUser bool
 	// MaxConnections per user; zero means not known.
 	MaxConnections int
 	// FetchBytesPerDay is how many bytes a user may download by IMAP in a day
@@ -144,7 +146,7 @@ func worldPresets() []Preset {
 			SMTP: starttls("smtp-mail.outlook.com:587"), IMAP: implicit("outlook.office365.com:993"),
 		},
 		{
-			Name: "icloud", Domains: []string{"icloud.com", "me.com", "mac.com"},
+			Name: "icloud", Domains: []string{"icloud.com", "me.com", "mac.com"}, LocalIMAPUser: true,
 			SMTP: starttls("smtp.mail.me.com:587"), IMAP: implicit("imap.mail.me.com:993"), Hint: hintApp,
 		},
 		{

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/internal/accounts"
 	"heliograph/proxy/upstream"
 )
 
@@ -257,6 +258,18 @@ func (s *Server) verify(ctx context.Context, f *front, user string, password []b
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, verifyTimeout, errors.New("the upstream did not answer the login in time"))
 	defer cancel()
+	switch account, err := target.Enrolled(ctx, user, password); {
+	case errors.Is(err, accounts.ErrPassword):
+		return verdict{counts: true, text: "[AUTHENTICATIONFAILED] the gateway password is wrong"}, nil
+	case err != nil:
+		return verdict{}, err
+	case account != nil: // who was shut out at the provider is shut out here
+		if err := target.TryIMAP(ctx, account); err != nil {
+			f.log.Warn("an enrolled account cannot sign in", "account", f.account, "err", err)
+			return verdict{text: "[AUTHENTICATIONFAILED] the provider does not let this account in: see heliograph account test"}, nil
+		}
+		return verdict{ok: true}, nil
+	}
 	conn, err := target.DialIMAP(ctx, upstream.Client{Addr: f.conn.Client(), TLS: f.conn.TLSState() != nil, Session: f.conn.ID})
 	if err != nil {
 		return verdict{}, err

@@ -104,6 +104,7 @@ upstreams:
 listeners:
   - {protocol: smtp, address: "127.0.0.1:0", tls: starttls, hostname: localhost}
   - {protocol: imap, address: "127.0.0.1:0", tls: implicit}
+  - {protocol: imap, address: "127.0.0.1:0", tls: implicit, mode: customers}
 limits: {login_per_minute: 3}
 `, p.SMTPAddr, ca, p.IMAPSAddr, ca, i.URL, i.URL))
 	return r, i, p
@@ -222,6 +223,18 @@ func TestEnrolledAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.activities(2)
+
+	// The mailboxes of customers take the same password, as long as the provider lets the account in.
+	r.imap(2, mailtest.User{Name: "li@example.com", Password: password})
+	i.do(func() { clear(i.access); clear(i.refresh) })
+	shut, err := imapclient.DialTLS(r.Addr(2).String(), &imapclient.Options{TLSConfig: r.clientTLS()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = shut.Close() }()
+	if err := shut.Login("li@example.com", password).Wait(); err == nil {
+		t.Error("an account that was shut out at the provider reads customers' mail")
+	}
 }
 
 // A token that dies before its time is replaced without the user noticing.

@@ -95,7 +95,7 @@ func (u *Upstream) Prove(c accounts.Credential, mechanisms []string, service str
 	offers := func(mech string) bool { return slices.Contains(mechanisms, mech) }
 	e := &u.smtp
 	if service == config.ProtocolIMAP {
-		e = &u.imap
+		e, c.User = &u.imap, u.imapUser(c.User)
 	}
 	switch {
 	case c.OAuth() && offers("XOAUTH2"):
@@ -111,6 +111,14 @@ func (u *Upstream) Prove(c accounts.Credential, mechanisms []string, service str
 		return &Proof{"LOGIN", [][]byte{encode(c.User), encode(c.Password)}}, nil
 	}
 	return nil, u.fail(e, ClassAuth, errNoProof)
+}
+
+// imapUser is an account's user name at the IMAP server.
+func (u *Upstream) imapUser(user string) string {
+	if local, _, ok := strings.Cut(user, "@"); ok && u.preset.LocalIMAPUser {
+		return local
+	}
+	return user
 }
 
 // escapeName is the reverse of saslName (RFC 5801, 4).

@@ -89,6 +89,19 @@ func TestProve(t *testing.T) {
 	}
 }
 
+// iCloud knows its users by their local part at IMAP, and by the address at SMTP.
+func TestLocalIMAPUser(t *testing.T) {
+	t.Parallel()
+	u := enrolling(t)
+	u.preset, _ = config.LookupPreset("icloud")
+	for service, user := range map[string]string{config.ProtocolIMAP: "kim", config.ProtocolSMTP: "kim@icloud.com"} {
+		p, err := u.Prove(accounts.Credential{User: "kim@icloud.com", Password: "p"}, []string{"PLAIN"}, service)
+		if want := base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00p")); err != nil || string(p.Responses[0]) != want {
+			t.Errorf("%s: got %v, want %s", service, err, want)
+		}
+	}
+}
+
 func TestLongTokensGoInALineOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	p, err := enrolling(t).Prove(accounts.Credential{User: "u", Token: strings.Repeat("x", 10_000)}, []string{"XOAUTH2"}, config.ProtocolSMTP)
