@@ -25,6 +25,7 @@ import (
 	"heliograph/crmclient/jiandaoyun"
 	"heliograph/crmclient/kingdee"
 	"heliograph/crmclient/odoo"
+	"heliograph/crmclient/pipedrive"
 	"heliograph/crmclient/rest"
 	"heliograph/crmclient/salesforce"
 	"heliograph/crmclient/webhook"
@@ -63,6 +64,7 @@ var connectors = []connector{
 	from("jiandaoyun", jiandaoyun.New),
 	from("kingdee", kingdee.New),
 	from("odoo", odoo.New),
+	from("pipedrive", pipedrive.New),
 	from("rest", rest.New),
 	from("salesforce", salesforce.New),
 	from("webhook", openWebhook),

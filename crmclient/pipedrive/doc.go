@@ -1,0 +1,17 @@
+// Package pipedrive writes mail into Pipedrive as activities that are done, on the person and the organisation they belong to.
+//
+// Pipedrive's own mailbox can only be read, so a mail is an activity whose note has the people, the text and, in its last line, the
+// key. Pipedrive refuses nothing that is there twice and has no field for the key: before a mail is written, the activities of
+// its person are looked through from the newest back to look_back. Nothing is sent.
+//
+//   - config.go: the section
+//   - pipedrive.go: building, requests, tokens, budget; errors.go: refusals
+//   - activity.go, note.go, files.go: what a mail becomes; contacts.go, users.go: people and owners; check.go
+//
+// Not verified, and therefore settings: how an activity names its person (link), the type of activity (activity_type), where OAuth
+// tokens come from (token_url), how many requests a second and a day a plan allows (requests_per_second, daily_requests: the vendor
+// counts tokens, of which a mail costs about 30 and a search 40).
+//
+// It makes no leads and no tickets, reads no other objects, and takes no webhooks, whose bodies are not described. Files are
+// added when the activity is made; one that cannot be added is named in the note.
+package pipedrive
