@@ -17,12 +17,12 @@ type failure struct {
 }
 
 const (
-	remedyCredentials = "" + //nolint:gosec // a text
-		"在 开放平台 > 应用 核对 app_id、app_secret 和永久授权码 permanent_code (compare the three with the open platform)"
-	remedyApproved = "由企业管理员在 应用管理 中启用该应用并授权通讯录和 CRM 数据权限 (enable the application and grant it the address book and CRM data)"
-	remedyQuota    = "购买或扩容 OpenAPI 调用资源包 (buy OpenAPI calls)"
-	remedyFields   = "运行 heliograph check --network, 它会指出不匹配的字段 (it names the field that does not fit)"
-	remedyRights   = "把 acting_user 换成有该对象权限的员工 (如 CRM 管理员), 或为其授权 (let an employee with rights on the object act)"
+	//nolint:gosec // a text
+	remedyCredentials = "在 开放平台 > 应用 核对 app_id、app_secret 和永久授权码 permanent_code (compare the three with the open platform)"
+	remedyApproved    = "由企业管理员在 应用管理 中启用该应用并授权通讯录和 CRM 数据权限 (enable the application and grant it the address book and CRM data)"
+	remedyQuota       = "购买或扩容 OpenAPI 调用资源包 (buy OpenAPI calls)"
+	remedyFields      = "运行 heliograph check --network, 它会指出不匹配的字段 (it names the field that does not fit)"
+	remedyRights      = "把 acting_user 换成有该对象权限的员工 (如 CRM 管理员), 或为其授权 (let an employee with rights on the object act)"
 )
 
 // failures is the table of errorCodes.
