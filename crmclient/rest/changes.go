@@ -31,6 +31,9 @@ type seenChange struct {
 // maxSeen bounds the cursor; what is beyond is told again, which callers bear.
 const maxSeen = 2000
 
+// defaultOverlap is how far changes asks back again where the section does not say: clocks and slow commits differ by less.
+const defaultOverlap = 2 * time.Minute
+
 // RecordChanges returns what changed since the cursor.
 func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, cursor string) ([]crmclient.RecordChange, string, error) {
 	op := c.ops.changes
@@ -66,7 +69,7 @@ func encodeCursor(at changeCursor) string {
 func (c *Client) changesSince(ctx context.Context, op *operation, object string, fields []string, at changeCursor) ([]crmclient.RecordChange, string, error) {
 	overlap := op.overlap
 	if overlap == 0 {
-		overlap = clockDefault
+		overlap = defaultOverlap
 	}
 	from := at.Since.Add(-overlap)
 	s := c.scope(map[string]any{"object": object, "fields": texts(fields), "since": from, "cursor": ""})

@@ -50,7 +50,7 @@ func (c *Client) checkLine(ctx context.Context) (string, error) {
 		}
 		return "searching for contacts works at " + c.base.Host, nil
 	}
-	s := c.base0()
+	s := c.common()
 	r, err := c.call(ctx, op, s, op.paging.start())
 	if err != nil {
 		return "", err

@@ -298,11 +298,24 @@ func (c *compiler) result(r Result) result {
 		key, text string
 		into      **extractor
 	}{
-		{"items", r.Items, &out.items}, {"id", r.ID, &out.id}, {"key", r.Key, &out.key}, {"url", r.URL, &out.url},
-		{"name", r.Name, &out.name}, {"address", r.Address, &out.address}, {"kind", r.Kind, &out.kind},
-		{"company", r.Company, &out.company}, {"owner", r.Owner, &out.owner}, {"updated_at", r.UpdatedAt, &out.updatedAt},
-		{"deleted", r.Deleted, &out.deleted}, {"by", r.By, &out.by}, {"label", r.Label, &out.label}, {"type", r.Type, &out.typ},
-		{"required", r.Required, &out.required}, {"object", r.Object, &out.object}, {"cursor", r.Cursor, &out.cur}, {"line", r.Line, &out.line},
+		{"items", r.Items, &out.items},
+		{"id", r.ID, &out.id},
+		{"key", r.Key, &out.key},
+		{"url", r.URL, &out.url},
+		{"name", r.Name, &out.name},
+		{"address", r.Address, &out.address},
+		{"kind", r.Kind, &out.kind},
+		{"company", r.Company, &out.company},
+		{"owner", r.Owner, &out.owner},
+		{"updated_at", r.UpdatedAt, &out.updatedAt},
+		{"deleted", r.Deleted, &out.deleted},
+		{"by", r.By, &out.by},
+		{"label", r.Label, &out.label},
+		{"type", r.Type, &out.typ},
+		{"required", r.Required, &out.required},
+		{"object", r.Object, &out.object},
+		{"cursor", r.Cursor, &out.cur},
+		{"line", r.Line, &out.line},
 	} {
 		*e.into = c.extractor(e.key, e.text)
 	}

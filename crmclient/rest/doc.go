@@ -17,6 +17,10 @@
 // A mail becomes one record: with find_email the record is looked for before it is written; without it, the API itself must know a repetition,
 // by a header or a unique field; or the section accepts at_least_once.
 //
+// What is looked for and then made is under one lock in this process only; between nodes the queue lets one mail at a time be worked on, but two
+// mails of a new thread may make two parents (create_parent), unless the API refuses the second. Files found by find_file are the same
+// as far as result.key tells: by name or by hash.
+//
 // It does not run programs, has no loops but those over a list, follows no link to another host, and receives no webhooks. Operations
 // on records, tickets and files that a section does not have answer with an error of ClassConfiguration that names them.
 package rest

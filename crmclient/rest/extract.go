@@ -110,22 +110,7 @@ func (e *extractor) text(p place) (string, error) {
 // truth says whether the value is there and not false, zero or empty.
 func (e *extractor) truth(p place) (bool, error) {
 	v, err := e.at(p)
-	if err != nil {
-		return false, err
-	}
-	is, err := isTrue(v, p.scope)
-	return is, err
-}
-
-var isTrue, _ = makeBooleanOf()
-
-func makeBooleanOf() (func(any, scope) (bool, error), error) {
-	t, err := makeBoolean(nil)
-	return func(v any, s scope) (bool, error) {
-		out, err := t(v, s)
-		is, _ := out.(bool)
-		return is, err
-	}, err
+	return err == nil && isTrue(v), err
 }
 
 // all returns the values of a path that may select many: those of a list where it selects one.

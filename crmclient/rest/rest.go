@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/url"
-	"time"
 
 	"heliograph/crmclient"
 )
@@ -98,14 +97,14 @@ func (c *Client) closePoster() error {
 	return c.poster.Close()
 }
 
-// base0 is the scope of a request: what all operations may use.
-func (c *Client) base0() scope {
+// common is the scope of a request: what all operations may use.
+func (c *Client) common() scope {
 	return newScope(map[string]any{"now": c.now(), "nonce": newNonce()}, &c.root)
 }
 
 // scope returns the scope of a request with the values of its operation.
 func (c *Client) scope(values map[string]any) scope {
-	base := c.base0()
+	base := c.common()
 	return newScope(values, &base)
 }
 
@@ -277,6 +276,3 @@ func (c *Client) withAbilities() crmclient.Client {
 	}
 	return c
 }
-
-// clockDefault is how far changes asks back again where the section does not say: clocks and slow commits differ by less.
-const clockDefault = 2 * time.Minute

@@ -26,12 +26,12 @@ func (c *Client) fetchToken(l *Login, op *operation) oauth.Fetch {
 	parsed := c.login
 	return func(ctx context.Context) (oauth.Token, error) {
 		asked := c.now()
-		r, err := c.send(ctx, op, c.base0(), pageState{}, "")
+		r, err := c.send(ctx, op, c.common(), pageState{}, "")
 		if err != nil {
 			// A login that is refused is not cured by another one.
 			return oauth.Token{}, withoutExpiry(err)
 		}
-		at := r.place(r.root, c.base0())
+		at := r.place(r.root, c.common())
 		access, err := parsed.value.text(at)
 		if err != nil || access == "" || len(access) > maxToken {
 			return oauth.Token{}, &crmclient.Error{

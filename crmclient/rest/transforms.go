@@ -184,15 +184,7 @@ func makeBoolean(args []string) (transform, error) {
 		return nil, errors.New("it needs both texts or none")
 	}
 	return func(v any, _ scope) (any, error) {
-		is := !isEmpty(v)
-		switch v := v.(type) {
-		case bool:
-			is = v
-		case string:
-			is = v != "" && v != "0" && !strings.EqualFold(v, "false") && !strings.EqualFold(v, "no")
-		case json.Number:
-			is = v != "0"
-		}
+		is := isTrue(v)
 		switch {
 		case len(args) == 0:
 			return is, nil
@@ -201,6 +193,19 @@ func makeBoolean(args []string) (transform, error) {
 		}
 		return args[1], nil
 	}, nil
+}
+
+// isTrue says whether a value is there and not a word for no.
+func isTrue(v any) bool {
+	switch v := v.(type) {
+	case bool:
+		return v
+	case string:
+		return v != "" && v != "0" && !strings.EqualFold(v, "false") && !strings.EqualFold(v, "no")
+	case json.Number:
+		return v != "0"
+	}
+	return !isEmpty(v)
 }
 
 func isEmpty(v any) bool {

@@ -106,10 +106,11 @@ func (c *compiler) compileOperations(b *built) {
 			b.tokenInTemplates = true
 		}
 	}
-	for name, op := range map[string]*operation{"find_contacts": b.ops.findContacts, "log_email": b.ops.logEmail} {
-		if op == nil {
-			c.bad(name, "it is missing: a target must be able to find people and to log mail")
-		}
+	if o.FindContacts == nil {
+		c.bad("find_contacts", "it is missing: a target must be able to find people")
+	}
+	if o.LogEmail == nil {
+		c.bad("log_email", "it is missing: a target must be able to log mail")
 	}
 }
 
@@ -144,18 +145,14 @@ func (c *compiler) checkRepeats(o *operations) {
 	c.safe(o.createTicket, o.findTicket, "find_ticket")
 	c.safe(o.createRecord, o.findRecord, "find_record")
 	c.safe(o.attachFile, o.findFile, "find_file")
-	for _, find := range []*operation{o.findEmail, o.findTicket, o.findRecord} {
-		if find == nil {
-			continue
+	for _, p := range []struct{ find, make *operation }{
+		{o.findEmail, o.logEmail}, {o.findTicket, o.createTicket}, {o.findRecord, o.createRecord},
+	} {
+		if p.find != nil && !p.find.used["key"] {
+			c.bad(p.find.name, "the request does not use {{ key }}")
 		}
-		if !find.used["key"] {
-			c.bad(find.name, "the request does not use {{ key }}")
-		}
-	}
-	maker := map[*operation]*operation{o.findEmail: o.logEmail, o.findTicket: o.createTicket, o.findRecord: o.createRecord}
-	for find, op := range maker {
-		if find != nil && op != nil && !op.used["key"] {
-			c.bad(op.name, "the request does not write {{ key }}, so that %s could not find it", find.name)
+		if p.find != nil && p.make != nil && !p.make.used["key"] {
+			c.bad(p.make.name, "the request does not write {{ key }}, so that %s could not find it", p.find.name)
 		}
 	}
 }
@@ -196,8 +193,8 @@ func (c *compiler) checkParts(o *operations) {
 			c.bad(op.name, "with batch, the request must use {{ addresses }}")
 		}
 	}
-	for op, find := range map[*operation]*operation{o.updateEmail: o.findEmail, o.withdrawEmail: o.findEmail} {
-		if op != nil && op.used["id"] && (find == nil || find.result.id == nil) {
+	for _, op := range []*operation{o.updateEmail, o.withdrawEmail} {
+		if op != nil && op.used["id"] && (o.findEmail == nil || o.findEmail.result.id == nil) {
 			c.bad(op.name, "it needs the id, which is not known after a time-out: add find_email with result.id")
 		}
 	}
@@ -295,9 +292,9 @@ func (c *compiler) compileAuth(b *built) {
 	if a.Header != "" && !httpguts.ValidHeaderFieldName(a.Header) || slices.Contains(ownHeaders, http.CanonicalHeaderKey(a.Header)) {
 		c.bad("header", "%q cannot be set", a.Header)
 	}
-	for key, v := range map[string]string{"key": a.Key.Reveal(), "token": a.Token.Reveal(), "prefix": a.Prefix} {
-		if !httpguts.ValidHeaderFieldValue(v) {
-			c.bad(key, "it has a character that HTTP does not allow")
+	for _, v := range []struct{ key, value string }{{"key", a.Key.Reveal()}, {"token", a.Token.Reveal()}, {"prefix", a.Prefix}} {
+		if !httpguts.ValidHeaderFieldValue(v.value) {
+			c.bad(v.key, "it has a character that HTTP does not allow")
 		}
 	}
 	if a.TokenURL != "" {
