@@ -24,6 +24,7 @@ import (
 	"heliograph/crmclient/hubspot"
 	"heliograph/crmclient/jiandaoyun"
 	"heliograph/crmclient/kingdee"
+	"heliograph/crmclient/neocrm"
 	"heliograph/crmclient/odoo"
 	"heliograph/crmclient/pipedrive"
 	"heliograph/crmclient/rest"
@@ -63,6 +64,7 @@ var connectors = []connector{
 	from("hubspot", hubspot.New),
 	from("jiandaoyun", jiandaoyun.New),
 	from("kingdee", kingdee.New),
+	from("neocrm", neocrm.New),
 	from("odoo", odoo.New),
 	from("pipedrive", pipedrive.New),
 	from("rest", rest.New),
