@@ -106,12 +106,35 @@ func (c *ActivityClient) LogEmail(ctx context.Context, a *crmclient.Activity) (c
 	if err != nil {
 		return crmclient.Receipt{}, fmt.Errorf("log e-mail: %w", err)
 	}
-	for _, f := range sent {
-		if _, err := c.AttachFile(ctx, module, id, f); err != nil && crmclient.ClassOf(err) != crmclient.ClassPermanent {
-			return crmclient.Receipt{}, fmt.Errorf("attach file: %w", err)
-		}
+	if left, err = c.attachAll(ctx, parent{module, id}, sent, left); err != nil || left == nil {
+		return crmclient.Receipt{RemoteID: id, Duplicate: updated}, err
+	}
+	if record, err = c.fields(ctx, a, left); err != nil {
+		return crmclient.Receipt{}, err
+	}
+	if _, _, err := c.write(ctx, http.MethodPut, parent{module, id}.path(), record, nil); err != nil {
+		return crmclient.Receipt{}, fmt.Errorf("name files that were refused: %w", err)
 	}
 	return crmclient.Receipt{RemoteID: id, Duplicate: updated}, nil
+}
+
+// attachAll adds files to the record. It returns all files that are not there if Zoho refused one, else nothing.
+func (c *ActivityClient) attachAll(ctx context.Context, p parent, sent []crmclient.Attachment, left []crmclient.AttachmentLeft) ([]crmclient.AttachmentLeft, error) {
+	refused := false
+	for _, f := range sent {
+		_, err := c.AttachFile(ctx, p.module, p.id, f)
+		switch {
+		case crmclient.ClassOf(err) == crmclient.ClassPermanent:
+			left = append(left, crmclient.AttachmentLeft{Name: f.Name, Size: f.Size, Reason: refusal(err)})
+			refused = true
+		case err != nil:
+			return nil, fmt.Errorf("attach file: %w", err)
+		}
+	}
+	if !refused {
+		return nil, nil
+	}
+	return left, nil
 }
 
 // split tells the files that are sent from all that are left out.

@@ -317,3 +317,34 @@ func TestConnection(t *testing.T) {
 		}
 	}
 }
+
+func TestActivityWithFiles(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	c := open(t, activitySection(f, server.URL), crmclient.Deps{Target: "zoho"})
+	contact := f.add("Contacts", "Li Lei", "li.lei@customer.example")
+	a := crmtest.Activity("files")
+	a.Owner = "wang@example.com"
+	a.Contacts = []crmclient.Contact{{ID: contact, Kind: crmclient.KindContact}}
+	a.Companies = []crmclient.Company{{ID: "5545974000000777777"}}
+	a.Attachments = append(a.Attachments,
+		crmtest.NewFile("offer.pdf", "application/pdf", []byte("an offer")), crmtest.NewFile("evil.exe", "application/octet-stream", []byte("EICAR")))
+	for range 2 {
+		if _, err := c.LogEmail(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.rows["Tasks"]) != 1 {
+		t.Fatalf("tasks: got %d, want 1", len(f.rows["Tasks"]))
+	}
+	for id, r := range f.rows["Tasks"] {
+		if text(r["Who_Id"]) != contact || text(r["What_Id"]) != "5545974000000777777" || r["$se_module"] != "Accounts" || text(r["Owner"]) != wangID || r["Due_Date"] != "2026-03-04" {
+			t.Errorf("task: got %v", r)
+		}
+		if len(f.attached["Tasks/"+id]) != 1 || !strings.Contains(text(r["Description"]), "evil.exe (5 bytes): Zoho found a virus in it") {
+			t.Errorf("files: got %v and %q", f.attached, r["Description"])
+		}
+	}
+}
