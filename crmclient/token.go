@@ -105,6 +105,9 @@ func (p *TokenPoster) classify(e *oauth.Error, grant string) *Error {
 	case oauth.Request:
 		out.Class = ClassConfiguration
 		out.Remedy = "compare the scopes and permissions of the application in the vendor's settings with those that the connector names"
+		if e.Code == "" {
+			out.Remedy = "there is no token endpoint at this address: check the login host and the data centre in the section"
+		}
 	case oauth.Passing, oauth.Pending:
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -263,7 +264,7 @@ func TestWrongGatewayPassword(t *testing.T) {
 	var texts []string
 	for _, user := range []string{"li@example.com", "wang@example.com"} {
 		err := r.submission().Auth(sasl.NewPlainClient("", user, wrong))
-		if e, ok := err.(*smtp.SMTPError); !ok || e.Code != 535 {
+		if e := new(smtp.SMTPError); !errors.As(err, &e) || e.Code != 535 {
 			t.Fatalf("%s: got %v", user, err)
 		}
 		texts = append(texts, err.Error())
