@@ -41,6 +41,7 @@ listeners:
   - {protocol: imap, address: "127.0.0.1:0", tls: starttls}
   - {protocol: imap, address: "127.0.0.1:0", tls: starttls, mode: customers}
 targets: [{name: crm, type: builtin}, {name: hook, type: webhook, url: "http://127.0.0.1:1/", secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}]
+notifiers: [{name: ops, type: slack, url: "http://127.0.0.1:1/"}]
 redis: {address: "127.0.0.1:1"}
 console: {address: "127.0.0.1:0"}
 `
@@ -68,6 +69,9 @@ func metrics(t *testing.T) metricSet {
 			t.Error(err)
 		}
 	}()
+	if err := g.Start(t.Context()); err != nil { // the console brings its own
+		t.Fatal(err)
+	}
 	set := metricSet{}
 	descs := make(chan *prometheus.Desc)
 	go func() { g.Registry().Describe(descs); close(descs) }()
