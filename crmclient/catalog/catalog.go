@@ -29,6 +29,7 @@ import (
 	"heliograph/crmclient/pipedrive"
 	"heliograph/crmclient/rest"
 	"heliograph/crmclient/salesforce"
+	"heliograph/crmclient/twenty"
 	"heliograph/crmclient/webhook"
 	"heliograph/crmclient/yonyou"
 	"heliograph/crmclient/zoho"
@@ -69,6 +70,7 @@ var connectors = []connector{
 	from("pipedrive", pipedrive.New),
 	from("rest", rest.New),
 	from("salesforce", salesforce.New),
+	from("twenty", twenty.New),
 	from("webhook", openWebhook),
 	from("yonyou", yonyou.New),
 	from("zoho", zoho.New),
