@@ -3,7 +3,7 @@ package config
 // google is the OAuth 2.0 of Google. Applications sign for accounts in Workspace only, with domain-wide delegation. There are no device
 // codes for the scope of mail.
 func google(service bool) *OAuthPreset {
-	return &OAuthPreset{
+	return &OAuthPreset{ //nolint:gosec // addresses, no credentials
 		AuthorizeURL: "https://accounts.google.com/o/oauth2/v2/auth", TokenURL: "https://oauth2.googleapis.com/token",
 		RevokeURL: "https://oauth2.googleapis.com/revoke",
 		Scopes:    []string{"https://mail.google.com/"}, Service: service,
@@ -28,7 +28,7 @@ func microsoft(login, resource, own, tenant string) *OAuthPreset {
 
 // yahoo is the OAuth 2.0 of Yahoo, which takes no new applications.
 func yahoo() *OAuthPreset {
-	return &OAuthPreset{
+	return &OAuthPreset{ //nolint:gosec // addresses, no credentials
 		AuthorizeURL: "https://api.login.yahoo.com/oauth2/request_auth", TokenURL: "https://api.login.yahoo.com/oauth2/get_token",
 		Scopes: []string{"mail-w"},
 	}
@@ -36,7 +36,7 @@ func yahoo() *OAuthPreset {
 
 // fastmail is the OAuth 2.0 of Fastmail: PKCE, and no secret.
 func fastmail() *OAuthPreset {
-	return &OAuthPreset{
+	return &OAuthPreset{ //nolint:gosec // addresses, no credentials
 		AuthorizeURL: "https://api.fastmail.com/oauth/authorize", TokenURL: "https://api.fastmail.com/oauth/refresh",
 		Scopes: []string{"https://www.fastmail.com/dev/protocol-imap", "https://www.fastmail.com/dev/protocol-smtp"},
 	}
@@ -44,7 +44,7 @@ func fastmail() *OAuthPreset {
 
 // yandex is the OAuth 2.0 of Yandex. [U] all of it
 func yandex() *OAuthPreset {
-	return &OAuthPreset{
+	return &OAuthPreset{ //nolint:gosec // addresses, no credentials
 		AuthorizeURL: "https://oauth.yandex.com/authorize", TokenURL: "https://oauth.yandex.com/token", Scopes: []string{"mail:imap_full", "mail:smtp"},
 	}
 }

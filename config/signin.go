@@ -107,8 +107,8 @@ func (o *OAuth2) complete(p *OAuthPreset) {
 
 // signIn checks who signs in at an upstream and how.
 func (v *validator) signIn(path string, u *Upstream) {
-	o, preset := &u.OAuth2, Preset{}
-	preset, _ = u.Preset()
+	o := &u.OAuth2
+	preset, _ := u.Preset()
 	if o.IsZero() {
 		if u.SignIn == SignInEnrolled && preset.OAuthOnly {
 			v.bad(path+".oauth2", "is missing: "+u.Provider+" takes no passwords", "Register the gateway as an application at the provider and give its client_id.")

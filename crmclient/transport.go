@@ -284,6 +284,9 @@ func (t *Transport) describe(u *url.URL) string {
 }
 
 func (t *Transport) send(req *http.Request) (*Answer, error) {
+	if req.Body != nil {
+		defer req.Body.Close() // as net/http does, also of a request that is not sent
+	}
 	if !sameOrigin(req.URL, t.o.URL) {
 		return nil, &Error{Class: ClassConfiguration, Message: "request to another host than the target's"}
 	}

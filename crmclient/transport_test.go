@@ -135,6 +135,26 @@ func TestRequestToAnotherHostIsRefused(t *testing.T) {
 	}
 }
 
+// TestRefusedRequestClosesItsBody: a body may be a stream whose writer waits to be read.
+func TestRefusedRequestClosesItsBody(t *testing.T) {
+	t.Parallel()
+	tr := open(t, "http://127.0.0.1:1", Options{})
+	body := Base64Body("", "", func(w io.Writer) error {
+		_, err := w.Write(make([]byte, 1<<20))
+		return err
+	})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://other.example/", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.Do(req); ClassOf(err) != ClassConfiguration {
+		t.Errorf("got %v", err)
+	}
+	if _, err := body.Read(make([]byte, 1)); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("the body is still open: %v", err)
+	}
+}
+
 func TestConnectTimeAddressCheck(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the request went out") })

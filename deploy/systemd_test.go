@@ -25,8 +25,10 @@ func TestUnit(t *testing.T) {
 	t.Parallel()
 	unit := filepath.Join(t.TempDir(), "heliograph.service")
 	write(t, unit, strings.ReplaceAll(read(t, "systemd/heliograph.service"), installed, "/bin/true"))
-	if said := tool(t, "systemd-analyze", "verify", "--man=no", unit); said != "" {
-		t.Errorf("systemd-analyze verify: %s", said)
+	for said := range strings.Lines(tool(t, "systemd-analyze", "verify", "--man=no", unit)) {
+		if strings.Contains(said, "heliograph") { // it has a word on each unit of the machine
+			t.Errorf("systemd-analyze verify: %s", said)
+		}
 	}
 	tool(t, "systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold="+exposureLimit, unit)
 }

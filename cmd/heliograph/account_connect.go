@@ -102,7 +102,7 @@ func (c *callback) wait(ctx context.Context, flow *oauth.Flow, finish func(conte
 	answers := make(chan answerOf)
 	server := &http.Server{Handler: c.handler(ctx, answers), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(c.listener) }() // ends with Close
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	go readPasted(ctx, answers)
 	for {
 		select {

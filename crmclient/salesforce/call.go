@@ -48,9 +48,6 @@ func (c *Client) try(ctx context.Context, r request) (*crmclient.Answer, string,
 	if err != nil {
 		return nil, "", err
 	}
-	if req.Body != nil {
-		defer req.Body.Close() // also when the transport refuses the request without looking at it
-	}
 	req.Header.Set("Authorization", "Bearer "+token.Access)
 	answer, err := transport.Do(req)
 	if answer == nil {

@@ -73,7 +73,7 @@ func (b *Book) BeginDevice(ctx context.Context, upstream string) (*oauth.Device,
 	if err != nil {
 		return nil, err
 	}
-	defer poster.Close()
+	defer func() { _ = poster.Close() }()
 	return p.app().BeginDevice(ctx, poster)
 }
 
@@ -176,7 +176,7 @@ func (b *Book) Remove(ctx context.Context, address string) (found, told bool, er
 	}
 	poster, err := p.poster(p.cfg.RevokeURL)
 	if err == nil {
-		defer poster.Close()
+		defer func() { _ = poster.Close() }()
 		err = p.app().Revoke(ctx, poster, held)
 	}
 	return true, err == nil, err

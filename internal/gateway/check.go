@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"heliograph/crmclient/catalog"
 	"heliograph/internal/limit"
 	"heliograph/internal/notify"
+	"heliograph/internal/oauth"
 	"heliograph/internal/store"
 	"heliograph/proxy"
 	"heliograph/proxy/upstream"
@@ -172,9 +174,15 @@ func (c *checker) storeAndTargets(ctx context.Context) {
 		defer func() { _ = db.Close() }()
 		c.say("store", "open", nil, string(db.Dialect()), "")
 	}
+	tokens, err := c.openTokens(db)
+	if err != nil {
+		c.say("store", "tokens", err, "", "give this command the journal's key file (journal.key_file), and read access to it")
+	} else if tokens != nil {
+		defer func() { _ = tokens.Close() }()
+	}
 	for _, t := range c.cfg.Targets {
 		part := "target " + t.Name
-		client, err := catalog.New(t, catalog.Deps{Store: db, UserAgent: "Heliograph"})
+		client, err := catalog.New(t, catalog.Deps{Store: db, UserAgent: "Heliograph", Tokens: tokens})
 		if err != nil {
 			c.say(part, "build", err, "", "check the section of this target")
 			continue
@@ -187,6 +195,17 @@ func (c *checker) storeAndTargets(ctx context.Context) {
 		detail, err := ch.Check(ctx)
 		c.say(part, "check", err, detail, targetRemedy(err))
 	}
+}
+
+// openTokens opens the access that people gave, where there can be any: it makes no key file.
+func (c *checker) openTokens(db *store.DB) (*oauth.Keeper, error) {
+	if db == nil {
+		return nil, nil //nolint:nilnil // without a store there is none
+	}
+	if _, err := os.Stat(keyFile(c.cfg)); errors.Is(err, os.ErrNotExist) {
+		return nil, nil //nolint:nilnil // nor without a key
+	}
+	return OpenTokens(c.cfg, db, slog.New(slog.DiscardHandler), nil)
 }
 
 // openStore opens the database. An embedded one that is not there yet is made in a

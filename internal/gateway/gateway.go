@@ -243,15 +243,19 @@ func (g *Gateway) openTokens(context.Context) error {
 
 // OpenTokens opens what is stored of access to CRMs and mail accounts, with the journal's key file. It must be closed.
 func OpenTokens(cfg *config.Config, db *store.DB, log *slog.Logger, r prometheus.Registerer) (*oauth.Keeper, error) {
-	file := cfg.Journal.KeyFile
-	if file == "" {
-		file = filepath.Join(cfg.DataDir, "master.key")
-	}
-	keys, _, err := segment.LoadKeyring(file)
+	keys, _, err := segment.LoadKeyring(keyFile(cfg))
 	if err != nil {
 		return nil, err
 	}
 	return oauth.NewKeeper(oauth.Options{Store: db, Sealer: keys, Logger: log, Registerer: r})
+}
+
+// keyFile is where the journal's master key is.
+func keyFile(cfg *config.Config) string {
+	if cfg.Journal.KeyFile != "" {
+		return cfg.Journal.KeyFile
+	}
+	return filepath.Join(cfg.DataDir, "master.key")
 }
 
 // Accounts is the book of enrolled accounts in force.

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -408,7 +409,7 @@ func TestAnswers(t *testing.T) {
 				if got := crmclient.RetryAfter(err); got != a.wait {
 					t.Errorf("wait %s, want %s", got, a.wait)
 				}
-				if e, _ := err.(*crmclient.Error); a.remedy != "" && (e == nil || !strings.Contains(e.Remedy, a.remedy)) {
+				if e := new(crmclient.Error); a.remedy != "" && (!errors.As(err, &e) || !strings.Contains(e.Remedy, a.remedy)) {
 					t.Errorf("%+v has no remedy with %q", err, a.remedy)
 				}
 				for _, s := range []string{key, r.section().Secret.Reveal()} {

@@ -39,9 +39,9 @@ type App struct {
 // The grant types.
 const (
 	grantClientCredentials = "client_credentials"
-	grantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	grantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name
 	grantRefreshToken      = "refresh_token"
-	assertionJWTBearer     = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	assertionJWTBearer     = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" //nolint:gosec // a name
 )
 
 // ClientCredentials gets tokens for the application itself (RFC 6749, 4.4).
