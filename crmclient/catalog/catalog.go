@@ -29,6 +29,7 @@ import (
 	"heliograph/crmclient/pipedrive"
 	"heliograph/crmclient/rest"
 	"heliograph/crmclient/salesforce"
+	"heliograph/crmclient/suitecrm"
 	"heliograph/crmclient/twenty"
 	"heliograph/crmclient/webhook"
 	"heliograph/crmclient/yonyou"
@@ -70,6 +71,7 @@ var connectors = []connector{
 	from("pipedrive", pipedrive.New),
 	from("rest", rest.New),
 	from("salesforce", salesforce.New),
+	from("suitecrm", suitecrm.New),
 	from("twenty", twenty.New),
 	from("webhook", openWebhook),
 	from("yonyou", yonyou.New),
