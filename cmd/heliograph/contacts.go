@@ -20,6 +20,7 @@ type contactsCmd struct {
 	configFlag
 	Search     contactsSearchCmd     `cmd:"" help:"Find contacts of any CRM in the copy that is kept here, also while the CRM is away. 搜索（CRM 离线可用）"`
 	Status     contactsStatusCmd     `cmd:"" default:"1" help:"Tell how far the contacts of each CRM are followed. 同步状态"`
+	Import     contactsImportCmd     `cmd:"" help:"Let a CSV or XLSX file say what it knows of contacts that a CRM has. 导入联系人资料"`
 	Sync       contactsSyncCmd       `cmd:"" help:"Have a running gateway ask for changes now. 立即同步"`
 	Duplicates contactsDuplicatesCmd `cmd:"" help:"List contacts that may be one person. 疑似重复"`
 	Merge      contactsMergeCmd      `cmd:"" help:"Make two contacts one. 合并"`

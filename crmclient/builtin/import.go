@@ -69,6 +69,7 @@ type importRow struct {
 // importer is one run.
 type importer struct {
 	crm    *CRM
+	visit  func(Contact) error // rows go here and nowhere else; nil: they are stored
 	o      ImportOptions
 	fields []field
 	report ImportReport
@@ -88,6 +89,16 @@ func (c *CRM) ImportContacts(ctx context.Context, r io.Reader, o ImportOptions) 
 	i := &importer{crm: c, o: o, report: ImportReport{Errors: []RowError{}, Preview: []Contact{}}, seen: map[string]bool{}}
 	if err := i.run(ctx, r); err != nil {
 		return i.report, fmt.Errorf("import contacts: %w", err)
+	}
+	return i.report, nil
+}
+
+// ReadContacts reads a file as ImportContacts does, and hands each contact to visit; it stores nothing. The company of a contact is
+// its name only. An error of visit ends it.
+func ReadContacts(ctx context.Context, r io.Reader, visit func(Contact) error) (ImportReport, error) {
+	i := &importer{visit: visit, report: ImportReport{Errors: []RowError{}, Preview: []Contact{}}, seen: map[string]bool{}}
+	if err := i.run(ctx, r); err != nil {
+		return i.report, fmt.Errorf("read contacts: %w", err)
 	}
 	return i.report, nil
 }
@@ -306,6 +317,15 @@ func (i *importer) count(o outcome) {
 }
 
 func (i *importer) store(ctx context.Context, batch []importRow) error {
+	if i.visit != nil {
+		for _, row := range batch {
+			row.contact.Company = row.company
+			if err := i.visit(row.contact); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if i.o.DryRun {
 		return i.rehearse(ctx, batch)
 	}
