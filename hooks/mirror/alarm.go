@@ -46,6 +46,8 @@ func (m *Mirror) watch(ctx context.Context) error {
 // CheckAlarms compares each target with the thresholds of its alarm. A change is in the metric, once in the log, and told
 // to people, again and again until that worked; after a restart what lasts is told anew. Run calls it regularly.
 func (m *Mirror) CheckAlarms(ctx context.Context) error {
+	m.watching.Lock()
+	defer m.watching.Unlock()
 	for _, t := range m.targets {
 		now, err := m.troubles(ctx, t)
 		if err != nil {

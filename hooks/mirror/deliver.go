@@ -25,7 +25,7 @@ type target struct {
 	why      string                // guarded by mu
 	failures int                   // guarded by mu: pauses in a row because of credentials or settings
 	bad      int                   // guarded by mu: failed attempts in a row
-	alarms   [len(alarmKinds)]bool // of the goroutine that watches
+	alarms   [len(alarmKinds)]bool // of who holds Mirror.watching
 	known    [len(alarmKinds)]bool // what people were told; of the same
 }
 

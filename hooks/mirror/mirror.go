@@ -79,6 +79,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -153,6 +154,8 @@ type Mirror struct {
 	domains crmclient.CompanyDomains
 	node    string // tells this process's claims from others'
 	parsed  *parsed
+	// watching lets one at a time compare targets with their alarms.
+	watching sync.Mutex
 }
 
 var _ hooks.Hook = (*Mirror)(nil)

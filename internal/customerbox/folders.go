@@ -296,7 +296,7 @@ func unique(taken map[string]bool, r ref, name string) string {
 
 // cleanName makes a part of a mailbox name: no delimiter, no wildcards of LIST, nothing that cannot be seen.
 func cleanName(s string) string {
-	s = norm.NFC.String(strings.ToValidUTF8(s, "\uFFFD"))
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '/' || r == '\\':
@@ -310,7 +310,7 @@ func cleanName(s string) string {
 		}
 		return r
 	}, s)
-	s = strings.Join(strings.Fields(s), " ")
+	s = norm.NFC.String(strings.Join(strings.Fields(s), " ")) // last: what was between two characters may have gone
 	if runes := []rune(s); len(runes) > maxNameRunes {
 		s = strings.TrimRight(string(runes[:maxNameRunes-1]), " ") + "…"
 	}

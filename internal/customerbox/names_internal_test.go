@@ -33,6 +33,7 @@ func TestNames(t *testing.T) {
 		{ref{kindCompany, 6}, " \t上海\u3000公司\u202e\x00 \n", "Customers/上海 公司"},
 		{ref{kindCompany, 7}, "\u200b", "Customers/company 7"},
 		{ref{kindCompany, 8}, "e\u0301", "Customers/é"},
+		{ref{kindCompany, 13}, "A\x00\u0300", "Customers/À"},
 		{ref{kindCompany, 9}, "x\xff", "Customers/x\uFFFD"},
 		{ref{kindCompany, 10}, strings.Repeat("长", 100), "Customers/" + strings.Repeat("长", maxNameRunes-1) + "…"},
 		{ref{kindTicket, 11}, "", "Tickets/11"},
