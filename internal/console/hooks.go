@@ -50,6 +50,9 @@ const (
 	deliveryTime = 2500 * time.Millisecond
 	// repeatTime is how long a delivery is known: vendors repeat for a day at most, and connectors refuse old signatures.
 	repeatTime = 24 * time.Hour
+	// sameTime is how long one without an id is known, by what it says: a record may well be changed back and forth, and one
+	// that is read once more than needed costs nothing.
+	sameTime = time.Minute
 )
 
 // errNoHook is one answer for a target that there is not and for a wrong signature, so that nobody learns which targets exist.
@@ -152,7 +155,11 @@ func (h *hooks) receive(ctx context.Context, w http.ResponseWriter, c crmclient.
 	key, owner := "hook:"+target+":"+deliveryID(id, d), rand.Text()
 	claimed := h.Claims != nil
 	if claimed {
-		first, err := h.Claims.Claim(ctx, key, owner, repeatTime)
+		known := repeatTime
+		if id == "" {
+			known = sameTime
+		}
+		first, err := h.Claims.Claim(ctx, key, owner, known)
 		if err == nil && !first {
 			answer(w, reply)
 			return "repeated"
