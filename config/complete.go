@@ -26,6 +26,7 @@ func (c *Config) complete() {
 			}
 		}
 	}
+	c.completeWatch()
 	for i := range c.Listeners {
 		if l := &c.Listeners[i]; l.TLS == "" {
 			l.TLS = TLSStartTLS

@@ -16,12 +16,14 @@ type Config struct {
 	Store     Store      `yaml:"store"`
 	Journal   Journal    `yaml:"journal"`
 	Capture   Capture    `yaml:"capture"`
+	Watch     []Watch    `yaml:"watch"`
 	Customers Customers  `yaml:"customers"`
 	Mirror    Mirror     `yaml:"mirror"`
 	Privacy   Privacy    `yaml:"privacy"`
 	Matching  Matching   `yaml:"matching"`
 	Contacts  Contacts   `yaml:"contacts"`
 	Outbox    Outbox     `yaml:"outbox"`
+	Rules     Rules      `yaml:"rules"`
 	Limits    Limits     `yaml:"limits"`
 	Console   Console    `yaml:"console"`
 	Log       Log        `yaml:"log"`
@@ -171,8 +173,8 @@ type Store struct {
 type Journal struct {
 	OnFailure FailureMode `yaml:"on_failure"`
 	Sync      SyncMode    `yaml:"sync"`
-	// UnconfirmedAfter is how long a sealed entry waits for its verdict before it is
-	// mirrored with a mark. Above the time an upstream may take to answer (RFC 5321, 4.5.3.2.6: 10 min).
+	// UnconfirmedAfter is how long a sealed entry whose session ended without a verdict (a crash, a lost connection) waits for a copy in
+	// the mailbox that proves that it was sent, before it is mirrored with a mark. While its session lives it waits without that.
 	UnconfirmedAfter Duration `yaml:"unconfirmed_after"`
 	SegmentBytes     Bytes    `yaml:"segment_bytes"`
 	KeyFile          string   `yaml:"key_file" file:"created"` // master key; empty means data_dir/master.key
@@ -229,14 +231,6 @@ func (InternalMode) Allowed() []string {
 	return []string{string(InternalExclude), string(InternalMirror)}
 }
 
-// Outbox is the delivery of queued mail.
-type Outbox struct {
-	Workers    int      `yaml:"workers"`
-	ExpireIn   Duration `yaml:"expire_in"`  // a message not delivered by then bounces
-	WarnIn     Duration `yaml:"warn_in"`    // the sender is told of the delay then; zero means never
-	Postmaster string   `yaml:"postmaster"` // From of bounces; empty means MAILER-DAEMON at the listener's hostname
-}
-
 // Limits protect the upstream and ourselves. Zero means no limit.
 type Limits struct {
 	LoginPerMinute    int   `yaml:"login_per_minute"`    // failed logins per address and per user
@@ -253,6 +247,16 @@ type Console struct {
 	Address string `yaml:"address"`
 	// PublicURL is where others reach it, without a slash at the end; empty: nobody does.
 	PublicURL string `yaml:"public_url"`
+	// AuditKeep is how long it is kept who saw or changed what; at least 180 days.
+	AuditKeep  Duration   `yaml:"audit_keep"`
+	Onboarding Onboarding `yaml:"onboarding"`
+	// TrustedProxies are the reverse proxies whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix  `yaml:"trusted_proxies"`
+	Sessions       ConsoleSessions `yaml:"sessions"`
+	// MailboxSignIn lets employees sign in with address and password of their mailbox.
+	MailboxSignIn bool     `yaml:"mailbox_sign_in"`
+	OIDC          []OIDC   `yaml:"oidc"`
+	Exchange      Exchange `yaml:"exchange"`
 }
 
 // Log is how the gateway logs.

@@ -125,7 +125,7 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, path string, open bo
 
 // unknown reports a key that the struct does not have.
 func (d *decoder) unknown(p pair, path string, allowed []string) {
-	meant, key := nearest(p.key, allowed), hidden
+	meant, key := Nearest(p.key, allowed), hidden
 	if meant != "" {
 		// Without this, the key that was meant would be reported as missing.
 		d.broken[join(path, meant)] = true
@@ -137,15 +137,15 @@ func (d *decoder) unknown(p pair, path string, allowed []string) {
 	d.fail(join(path, key), p.at, "unknown key", suggest(p.key, allowed))
 }
 
-// file makes the path of a _file or _dir key relative to the configuration
-// file and checks that the file can be read.
+// file makes the path of a _file, _dir or file key relative to the configuration
+// file and checks that the file of a _file key can be read.
 func (d *decoder) file(f field, p pair, v reflect.Value, path string) {
 	full := join(path, f.key)
 	isFile := strings.HasSuffix(f.key, fileSuffix)
 	if v.Kind() != reflect.String || v.String() == "" || d.broken[full] {
 		return
 	}
-	if _, empty := p.value.(*ast.NullNode); empty || !isFile && !strings.HasSuffix(f.key, dirSuffix) {
+	if _, empty := p.value.(*ast.NullNode); empty || !isFile && !strings.HasSuffix(f.key, dirSuffix) && f.key != "file" {
 		return
 	}
 	v.SetString(d.src.resolve(v.String()))

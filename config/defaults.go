@@ -15,7 +15,7 @@ func defaults() *Config {
 		Journal: Journal{
 			OnFailure:        FailureDeliver,
 			Sync:             SyncAlways,
-			UnconfirmedAfter: Duration(15 * time.Minute),
+			UnconfirmedAfter: Duration(5 * time.Minute),
 			SegmentBytes:     256 << 20,
 		},
 		Capture: Capture{
@@ -39,6 +39,12 @@ func defaults() *Config {
 			Workers:  8,
 			ExpireIn: Duration(5 * 24 * time.Hour), // RFC 5321, 4.5.4.1: at least 4 to 5 days
 			WarnIn:   Duration(4 * time.Hour),
+			// Half of what the provider allows stays with the account's owner.
+			AutomatedShare: 50,
+		},
+		Rules: Rules{
+			Calendar: "cn", Keep: Duration(180 * 24 * time.Hour), Workers: 2,
+			Classifier: Classifier{Threshold: 0.5, Chat: ClassifierChat{Timeout: Duration(20 * time.Second), MaxChars: 2000}},
 		},
 		Limits: Limits{
 			LoginPerMinute:   10,
@@ -46,8 +52,15 @@ func defaults() *Config {
 			Connections:      20000,
 			Recipients:       1000,
 		},
-		Console: Console{Address: "127.0.0.1:8025"},
-		Log:     Log{Level: "info", Format: "json"},
+		Console: Console{
+			Address: "127.0.0.1:8025", AuditKeep: Duration(730 * 24 * time.Hour), Onboarding: Onboarding{Enabled: true, Domains: []string{}},
+			TrustedProxies: defaultProxies(), Sessions: ConsoleSessions{Idle: Duration(12 * time.Hour), Longest: Duration(7 * 24 * time.Hour)},
+			Exchange: Exchange{
+				UploadBytes: 50 << 20, UploadRows: 1_000_000, ExportRows: 200_000,
+				KeepExports: Duration(24 * time.Hour), KeepUploads: Duration(7 * 24 * time.Hour),
+			},
+		},
+		Log: Log{Level: "info", Format: "json"},
 	}
 }
 

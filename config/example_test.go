@@ -68,9 +68,9 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commented := regexp.MustCompile(`(?m)^# (?:redis|notifiers):(?:\n#   .*)*`)
-	marks := regexp.MustCompile(`(?m)^# `)
-	text = commented.ReplaceAllFunc(text, func(section []byte) []byte { return marks.ReplaceAll(section, nil) })
+	commented := regexp.MustCompile(`(?m)^ *# (?:redis|notifiers|watch|senders|related|lists|tables|phrases|webhooks|calls|roles|oidc):(?:\n *#   .*)*`)
+	marks := regexp.MustCompile(`(?m)^( *)# `)
+	text = commented.ReplaceAllFunc(text, func(section []byte) []byte { return marks.ReplaceAll(section, []byte("$1")) })
 	var tree map[string]any
 	if err := yaml.Unmarshal(text, &tree); err != nil {
 		t.Fatal(err)

@@ -15,12 +15,25 @@ type Notifier struct {
 	URL Secret `yaml:"url"`
 	// Secret signs each post, where the vendor has that: dingtalk (加签), feishu (签名校验), webhook (Standard Webhooks).
 	Secret Secret `yaml:"secret"`
-	// People maps mail addresses to what the vendor knows a person by, so that a message can mention somebody.
-	People       map[string]string `yaml:"people"`
-	Timeout      Duration          `yaml:"timeout"` // of one request; zero means 20 s
-	AllowPrivate *bool             `yaml:"allow_private"`
-	CAFile       string            `yaml:"ca_file"`
-	Proxy        Secret            `yaml:"proxy"`
+	// People maps mail addresses to what the vendor knows a person by, so that a message can mention somebody or be for somebody.
+	People map[string]string `yaml:"people"`
+	// App sends messages to single people: dingtalk, wecom and feishu. URL may be left out with it.
+	App          NotifierApp `yaml:"app"`
+	Timeout      Duration    `yaml:"timeout"` // of one request; zero means 20 s
+	AllowPrivate *bool       `yaml:"allow_private"`
+	CAFile       string      `yaml:"ca_file"`
+	Proxy        Secret      `yaml:"proxy"`
+}
+
+// NotifierApp is an application of a company at the vendor's.
+type NotifierApp struct {
+	// URL is where the vendor's API is; empty means the vendor's own address. Lark is at https://open.larksuite.com.
+	URL    string `yaml:"url"`
+	ID     string `yaml:"id"` // AppKey (dingtalk), company id (wecom), App ID (feishu)
+	Secret Secret `yaml:"secret"`
+	Agent  int64  `yaml:"agent"` // AgentId (dingtalk, wecom)
+	// FindByEmail has wecom find people by their addresses.
+	FindByEmail bool `yaml:"find_by_email"`
 }
 
 // NotifierType is a kind of notifier.
@@ -56,7 +69,9 @@ func (v *validator) notifiers() {
 		v.name(path+".name", n.Name, taken)
 		taken[n.Name]++
 		v.required(path+".type", string(n.Type), "Write one of "+strings.Join(n.Type.Allowed(), ", ")+".")
-		if v.required(path+".url", n.URL.Reveal(), "Copy the address of the robot or webhook.") {
+		v.notifierApp(path+".app", n)
+		personal := n.App.ID != "" && n.URL.IsZero()
+		if !personal && v.required(path+".url", n.URL.Reveal(), "Copy the address of the robot or webhook.") {
 			if u, err := url.Parse(n.URL.Reveal()); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 				v.bad(path+".url", "is not the address of a web page", "Copy the whole address, with https://.")
 			}
@@ -72,6 +87,28 @@ func (v *validator) notifiers() {
 		if d := n.Timeout.D(); d < 0 {
 			v.bad(path+".timeout", "must not be negative", "Write 20s, for example.")
 		}
+	}
+}
+
+func (v *validator) notifierApp(path string, n *Notifier) {
+	a := n.App
+	if a == (NotifierApp{}) {
+		return
+	}
+	switch n.Type {
+	case NotifyDingTalk, NotifyWeCom:
+		if a.Agent <= 0 {
+			v.bad(path+".agent", "is missing", "Copy the AgentId from the app's page.")
+		}
+	case NotifyFeishu:
+	default:
+		v.bad(path, "has no use: "+string(n.Type)+" has no apps that write to people", "Take it out.")
+		return
+	}
+	v.required(path+".id", a.ID, "Copy it from the app's page: AppKey (dingtalk), 企业ID (wecom), App ID (feishu).")
+	v.required(path+".secret", a.Secret.Reveal(), "Copy the app's secret, best into a file: secret_file.")
+	if u, err := url.Parse(a.URL); a.URL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		v.bad(path+".url", "is not the address of an API", "Leave it out, or write https:// and the host.")
 	}
 }
 

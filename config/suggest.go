@@ -8,7 +8,7 @@ import (
 
 // suggest says which of the allowed words was meant, or lists them all.
 func suggest(got string, allowed []string) string {
-	if best := nearest(got, allowed); best != "" {
+	if best := Nearest(got, allowed); best != "" {
 		return fmt.Sprintf("Did you mean %q?", best)
 	}
 	if len(allowed) == 0 {
@@ -17,14 +17,17 @@ func suggest(got string, allowed []string) string {
 	return "Allowed here: " + strings.Join(allowed, ", ") + "."
 }
 
-// nearest returns the word with the fewest typing errors between it and got,
-// or nothing if all are too far away.
-func nearest(got string, words []string) string {
-	got = strings.ToLower(strings.ReplaceAll(got, "-", "_"))
-	best, bestDistance := "", 1+min(3, 1+len(got)/4) // two swapped letters count as two errors
+// Nearest returns the word with the fewest typing errors between it and got, or nothing if all are too far away. Case, and - in place of _, are
+// no errors. Of words that are as near the one with the same first letter is meant: few err there.
+func Nearest(got string, words []string) string {
+	plain := func(s string) []rune { return []rune(strings.ToLower(strings.ReplaceAll(s, "-", "_"))) }
+	from := plain(got)
+	best, bestDistance, alike := "", 1+min(3, 1+len(got)/4), false // two swapped letters count as two errors
 	for _, word := range words {
-		if d := distance([]rune(got), []rune(strings.ReplaceAll(word, "-", "_"))); d < bestDistance {
-			best, bestDistance = word, d
+		to := plain(word)
+		same := len(from) > 0 && len(to) > 0 && from[0] == to[0]
+		if d := distance(from, to); word != "" && (d < bestDistance || d == bestDistance && best != "" && same && !alike) {
+			best, bestDistance, alike = word, d, same
 		}
 	}
 	return best

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/mail"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,10 +17,8 @@ type validator struct {
 // StoreSQLite is the store.url of the embedded database.
 const StoreSQLite = "sqlite"
 
-// minUnconfirmed is above the ten minutes that an upstream may take to answer
-// the final dot (RFC 5321, 4.5.3.2.6); a shorter wait would mirror mail whose
-// refusal is still on its way.
-const minUnconfirmed = 11 * time.Minute
+// minUnconfirmed is what a mail program needs to store its copy, which proves that the message was sent.
+const minUnconfirmed = 30 * time.Second
 
 // bad reports a mistake at the place of a path or of the nearest key above it,
 // unless the path has a mistake already.
@@ -68,12 +65,14 @@ func (v *validator) all() {
 	v.store()
 	v.journal()
 	v.capture()
+	v.watch()
 	v.customers()
 	v.mirror()
 	v.contacts()
 	v.privacy()
 	v.matching()
 	v.outbox()
+	v.rules()
 	v.limits()
 	v.console()
 	v.log()
@@ -119,7 +118,7 @@ func (v *validator) store() {
 func (v *validator) journal() {
 	j := v.cfg.Journal
 	if j.UnconfirmedAfter.D() < minUnconfirmed {
-		v.bad("journal.unconfirmed_after", "is too short: an upstream may take 10 minutes to answer", "Write 11m or more.")
+		v.bad("journal.unconfirmed_after", "is too short: a copy in the mailbox, which proves that the message was sent, needs time to come", "Write 30s or more.")
 	}
 	if j.SegmentBytes < 1<<20 {
 		v.bad("journal.segment_bytes", "is too small", "Write 1MiB or more.")
@@ -136,22 +135,6 @@ func (v *validator) mirror() {
 	v.atLeast("mirror.max_attempts", m.MaxAttempts, 1)
 }
 
-func (v *validator) outbox() {
-	o := v.cfg.Outbox
-	v.atLeast("outbox.workers", o.Workers, 1)
-	if o.ExpireIn <= 0 {
-		v.bad("outbox.expire_in", "must be above zero", "Write 5d, for example.")
-	}
-	if o.WarnIn >= o.ExpireIn && o.ExpireIn > 0 {
-		v.bad("outbox.warn_in", "is not before expire_in", "Write a shorter time, or 0 for no warning.")
-	}
-	if o.Postmaster != "" {
-		if _, err := mail.ParseAddress(o.Postmaster); err != nil {
-			v.bad("outbox.postmaster", quote(o.Postmaster)+" is not a mail address", "Write one, such as postmaster@example.com.")
-		}
-	}
-}
-
 func (v *validator) limits() {
 	l := v.cfg.Limits
 	v.atLeast("limits.login_per_minute", l.LoginPerMinute, 0)
@@ -162,8 +145,18 @@ func (v *validator) limits() {
 	v.atLeast("limits.recipients", l.Recipients, 0)
 }
 
+// minAuditKeep is what laws and auditors ask for: half a year (网络安全法, art. 21).
+const minAuditKeep = Duration(180 * 24 * time.Hour)
+
 func (v *validator) console() {
 	v.publicURL()
+	v.consoleSignIn()
+	v.onboarding()
+	v.exchange()
+	if keep := v.cfg.Console.AuditKeep; keep < minAuditKeep {
+		v.bad("console.audit_keep", keep.String()+" is too short: the record of who saw or changed what is kept for at least "+minAuditKeep.String(),
+			"Write 180d or more, or leave it out for 730d.")
+	}
 	address := v.cfg.Console.Address
 	if !v.required("console.address", address, "Write 127.0.0.1:8025, for example.") {
 		return

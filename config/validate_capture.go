@@ -82,17 +82,21 @@ func splitAccount(text string) (local, domain string, ok bool) {
 func (v *validator) folders(path string, f Folders) {
 	for key, list := range map[string][]string{"include": f.Include, "exclude": f.Exclude} {
 		for i, entry := range list {
-			at := fmt.Sprintf("%s.%s[%d]", path, key, i)
-			known := slices.ContainsFunc(specialUses, func(use string) bool { return strings.EqualFold(use, entry) })
-			switch {
-			case entry == "":
-				v.bad(at, "is empty", "Write the name of a folder, or take it out.")
-			case strings.EqualFold(entry, DraftsUse) && key == "include":
-				v.bad(at, "drafts are never captured", "Take it out.")
-			case strings.HasPrefix(entry, `\`) && !known && !strings.EqualFold(entry, DraftsUse):
-				v.bad(at, quote(entry)+" is not a special use", suggest(entry, specialUses)+` A folder whose name begins with a backslash is written as "%name".`)
-			}
+			v.folder(fmt.Sprintf("%s.%s[%d]", path, key, i), entry, key == "include")
 		}
+	}
+}
+
+// folder checks one pattern of mailbox names.
+func (v *validator) folder(at, entry string, include bool) {
+	known := slices.ContainsFunc(specialUses, func(use string) bool { return strings.EqualFold(use, entry) })
+	switch {
+	case entry == "":
+		v.bad(at, "is empty", "Write the name of a folder, or take it out.")
+	case strings.EqualFold(entry, DraftsUse) && include:
+		v.bad(at, "drafts are never captured", "Take it out.")
+	case strings.HasPrefix(entry, `\`) && !known && !strings.EqualFold(entry, DraftsUse):
+		v.bad(at, quote(entry)+" is not a special use", suggest(entry, specialUses)+` A folder whose name begins with a backslash is written as "%name".`)
 	}
 }
 

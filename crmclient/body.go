@@ -2,7 +2,9 @@ package crmclient
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 )
@@ -27,4 +29,15 @@ func Base64Body(head, tail string, write func(io.Writer) error) io.ReadCloser {
 		w.CloseWithError(err) // a nil error is the end
 	}()
 	return r
+}
+
+// JSONBody writes the body of a request as JSON, in which < and > stay as they are: CRMs that show what they were sent show escapes, too.
+func JSONBody(v any) (*bytes.Reader, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, &Error{Class: ClassPermanent, Message: "the request cannot be written as JSON", Err: err}
+	}
+	return bytes.NewReader(b.Bytes()), nil
 }

@@ -1,6 +1,7 @@
 package crmclient
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,8 +66,12 @@ type Deps struct {
 	Limit func(what string, rate limit.Rate) RateLimiter
 	// Tokens keeps access tokens; nil keeps them in this process only.
 	Tokens *oauth.Keeper
+	// Intents keep what is being written; nil keeps them in this process only, so that a crash may double a record.
+	Intents Intents
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Wait waits between two tries of one page (Reread), and fails when ctx ends first; nil waits by the clock.
+	Wait func(ctx context.Context, d time.Duration) error
 }
 
 // Transport builds the transport for the settings. Options that the connector sets (Secrets, Headers, MaxConcurrent, RateLimiter …)

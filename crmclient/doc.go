@@ -3,7 +3,7 @@
 // implement, the classes of their errors, and the HTTP transport that they share.
 //
 // The main idea: Client has two methods; every further ability is a small interface of its own,
-// found by type assertion. What a caller can do about an error is its Class, which survives
+// found by As. What a caller can do about an error is its Class, which survives
 // wrapping. Transport owns what every vendor needs in the same way: time-outs, Retry-After, redaction of
 // secrets, a cap on answers, the refusal of private addresses, concurrency, and the circuit breaker.
 //

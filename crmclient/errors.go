@@ -77,6 +77,31 @@ func ClassOf(err error) Class {
 	return ClassRetry
 }
 
+// Remedy returns what a person can do about err: what the connector says, or what its class calls for. It is a sentence without full
+// stop, and empty for nil.
+func Remedy(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Remedy != "" {
+		return e.Remedy
+	}
+	switch ClassOf(err) {
+	case "", ClassDuplicate:
+		return ""
+	case ClassAuth:
+		return "renew the credentials of this target"
+	case ClassConfiguration:
+		if e != nil && e.Status == http.StatusNotFound {
+			return "compare the address (url) and the data centre in the section with the vendor's: nothing is there"
+		}
+		return "check the settings of this target"
+	case ClassRate:
+		return "the CRM limits us now; try again later"
+	case ClassPermanent:
+		return "look at what the CRM said of this record, and change it there or give the delivery up"
+	}
+	return "check that the CRM can be reached from this machine"
+}
+
 // RetryAfter returns how long the CRM asked to be left alone; zero where it did not.
 func RetryAfter(err error) time.Duration {
 	var e *Error

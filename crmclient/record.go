@@ -2,8 +2,12 @@ package crmclient
 
 import (
 	"context"
+	"fmt"
+	"math/big"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,6 +45,34 @@ type Condition struct {
 	Value any // as in Record.Fields
 }
 
+// Holds says whether a value meets the condition. compare returns -1, 0 or 1, and another number where two values have no order. For
+// connectors that check once more what a CRM answers.
+func (c Condition) Holds(got any, compare func(a, b any) int) bool {
+	order := func() int { return compare(got, c.Value) }
+	switch c.Is {
+	case Equal:
+		return order() == 0
+	case NotEqual:
+		return order() != 0
+	case Less:
+		return order() == -1
+	case LessEqual:
+		o := order()
+		return o == -1 || o == 0
+	case Greater:
+		return order() == 1
+	case GreaterEqual:
+		o := order()
+		return o == 1 || o == 0
+	case In:
+		in, _ := c.Value.([]any)
+		return slices.ContainsFunc(in, func(v any) bool { return compare(got, v) == 0 })
+	case Contains:
+		return strings.Contains(strings.ToLower(fmt.Sprint(got)), strings.ToLower(fmt.Sprint(c.Value)))
+	}
+	return false
+}
+
 // Query selects records for which all conditions hold.
 type Query struct {
 	Object string
@@ -63,10 +95,20 @@ type RecordQuerier interface {
 	QueryRecords(ctx context.Context, q Query, cursor string) (page []Record, next string, err error)
 }
 
-// RecordWriter is a Client that can make and change records.
-type RecordWriter interface {
+// RecordCreator is a Client that can make records.
+type RecordCreator interface {
 	// CreateRecord makes a record. It is idempotent on key as LogEmail is on its own.
 	CreateRecord(ctx context.Context, object, key string, fields map[string]any) (Receipt, error)
+}
+
+// RecordWriter is a Client that can make and change records.
+type RecordWriter interface {
+	RecordCreator
+	RecordUpdater
+}
+
+// RecordUpdater is a Client that can change records.
+type RecordUpdater interface {
 	// UpdateRecord sets fields of a record; the others stay.
 	UpdateRecord(ctx context.Context, object, id string, fields map[string]any) error
 }
@@ -130,14 +172,29 @@ type Ticket struct {
 	Files     []Attachment
 }
 
-// Ticketer is a Client that can make tickets.
-type Ticketer interface {
+// TicketCreator is a Client that can make tickets.
+type TicketCreator interface {
 	// CreateTicket makes a ticket. It is idempotent on Ticket.Key as LogEmail is on its own.
 	CreateTicket(ctx context.Context, t *Ticket) (Receipt, error)
+}
+
+// TicketFinder is a Client that finds tickets again.
+type TicketFinder interface {
 	// FindTicket returns the ticket that was made with the key, or false.
 	FindTicket(ctx context.Context, key string) (Record, bool, error)
+}
+
+// TicketAssigner is a Client that can give tickets to people.
+type TicketAssigner interface {
 	// AssignTicket gives the ticket to an employee by mail address. A person whom the CRM does not know is ClassPermanent.
 	AssignTicket(ctx context.Context, id, assignee string) error
+}
+
+// Ticketer is a Client that can do all of it.
+type Ticketer interface {
+	TicketCreator
+	TicketFinder
+	TicketAssigner
 }
 
 // Delivery is a request that a CRM made to our webhook.
@@ -168,4 +225,36 @@ type WebhookReceiver interface {
 	// tells a delivery from its repetitions; empty where the CRM has none, then a hash of the body is used. An error of ClassAuth
 	// means that the signature is wrong or too old, and nothing of the delivery is believed.
 	ReceiveWebhook(d *Delivery) (id string, wakes []Wake, reply Reply, err error)
+}
+
+// WithTimes returns a copy of fields in which times are written in UTC by a layout.
+func WithTimes(fields map[string]any, layout string) map[string]any {
+	out := make(map[string]any, len(fields))
+	for name, v := range fields {
+		if t, ok := v.(time.Time); ok {
+			v = t.UTC().Format(layout)
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// Unordered is what a comparison says of values that have no order.
+const Unordered = 2
+
+// CompareTexts compares two values by how they are written: as numbers, exactly, where they are to be numbers, else by being the same. Where there
+// is no order it returns Unordered.
+func CompareTexts(a, b string, numbers bool) int {
+	const maxDigits = 60 // more are a stranger's idea
+	if numbers && len(a) < maxDigits && len(b) < maxDigits && !strings.ContainsAny(a+b, "eE/") {
+		x, ok := new(big.Rat).SetString(a)
+		y, ok2 := new(big.Rat).SetString(b)
+		if ok && ok2 {
+			return x.Cmp(y)
+		}
+	}
+	if a == b {
+		return 0
+	}
+	return Unordered
 }

@@ -71,3 +71,34 @@ func SignWebhook(h http.Header, keys [][]byte, id string, at time.Time, body []b
 	}
 	h.Set(WebhookSignatureHeader, strings.Join(signatures, " "))
 }
+
+// webhookTolerance is how far the time of a delivery may be from ours (Standard Webhooks 1.0.0, verifying).
+const webhookTolerance = 5 * time.Minute
+
+// VerifyWebhook says whether a delivery is signed as Standard Webhooks 1.0.0 have it, with one of the keys and not long ago.
+func VerifyWebhook(h http.Header, keys [][]byte, now time.Time, body []byte) bool {
+	id, stamp := h.Get(WebhookIDHeader), h.Get(WebhookTimestampHeader)
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil || id == "" {
+		return false
+	}
+	if age := now.Sub(time.Unix(seconds, 0)); age > webhookTolerance || age < -webhookTolerance {
+		return false
+	}
+	for signature := range strings.FieldsSeq(h.Get(WebhookSignatureHeader)) {
+		text, ok := strings.CutPrefix(signature, "v1,")
+		given, err := base64.StdEncoding.DecodeString(text)
+		if !ok || err != nil {
+			continue
+		}
+		for _, key := range keys {
+			m := hmac.New(sha256.New, key)
+			m.Write([]byte(id + "." + stamp + ".")) // a hash never fails to write
+			m.Write(body)
+			if hmac.Equal(given, m.Sum(nil)) {
+				return true
+			}
+		}
+	}
+	return false
+}

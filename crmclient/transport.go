@@ -1,6 +1,7 @@
 package crmclient
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -237,17 +238,29 @@ type Answer struct {
 
 // JSON decodes the body. An answer that is not JSON is ClassRetry: usually it is the page of a
 // gateway in front of the CRM, and what became of the request is not known.
-func (a *Answer) JSON(into any) error {
-	err := json.Unmarshal(a.Body, into)
+func (a *Answer) JSON(into any) error { return a.decoded(json.Unmarshal(a.Body, into)) }
+
+// Exact is JSON with numbers as they are written (ExactJSON).
+func (a *Answer) Exact(into any) error { return a.decoded(ExactJSON(a.Body, into)) }
+
+func (a *Answer) decoded(err error) error {
 	if err == nil {
 		return nil
 	}
-	message := "the target's answer is not the expected JSON"
-	if a.Truncated {
-		message = fmt.Sprintf("the target's answer is longer than %d bytes", MaxAnswer)
+	return a.Unreadable() // the decoder's own error quotes the answer, which may repeat a secret
+}
+
+// Unreadable is the error for an answer that is not the JSON that was expected.
+func (a *Answer) Unreadable() *Error {
+	e := &Error{Class: ClassRetry, Status: a.Status, Message: "the target's answer is not the expected JSON", RequestID: a.RequestID}
+	switch {
+	case a.Truncated:
+		e.Message = fmt.Sprintf("the target's answer is longer than %d bytes", MaxAnswer)
+	case bytes.HasPrefix(bytes.TrimSpace(a.Body), []byte("<")):
+		e.Message = "the target answered with a web page"
+		e.Remedy = "compare the address (url) in the section with that of the vendor's API, and see that no proxy or sign-in page answers in its place"
 	}
-	// The decoder's own error quotes the answer, which may repeat a secret: it is left out.
-	return &Error{Class: ClassRetry, Status: a.Status, Message: message, RequestID: a.RequestID}
+	return e
 }
 
 // Do sends the request. With an answer other than 2xx it returns the answer and an *Error with the class of

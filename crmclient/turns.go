@@ -2,6 +2,7 @@ package crmclient
 
 import (
 	"context"
+	"strings"
 	"sync"
 )
 
@@ -25,6 +26,28 @@ func (t *Turns) Take(ctx context.Context, key string) (release func(), err error
 			return nil, networkError(ctx, ctx.Err())
 		}
 	}
+}
+
+// Person makes a person of a kind (KindContact, KindLead) unless find finds one with the address. As most CRMs let several have one address,
+// one at a time does so. A lead does not stand in for a contact, but a contact for a lead; without a kind anybody will do. Both functions get the address as it is compared:
+// in lower case, without blanks around it.
+func (t *Turns) Person(ctx context.Context, kind, address string, find func(context.Context, []string) ([]Contact, error), create func(address string) (Contact, error)) (Contact, error) {
+	address = strings.ToLower(strings.TrimSpace(address))
+	release, err := t.Take(ctx, "person:"+address)
+	if err != nil {
+		return Contact{}, err
+	}
+	defer release()
+	found, err := find(ctx, []string{address})
+	if err != nil {
+		return Contact{}, err
+	}
+	for _, f := range found {
+		if f.Kind == kind || f.Kind == KindContact || kind == "" {
+			return f, nil
+		}
+	}
+	return create(address)
 }
 
 // try takes the key, or returns what is closed when it is free.

@@ -28,7 +28,7 @@ func tool(t *testing.T, name string, args ...string) string {
 	if err != nil {
 		t.Fatalf("%v; run make deps, which installs it", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	if err != nil {
@@ -86,7 +86,7 @@ func caller(t *testing.T) (uid, gid uint32, is bool) {
 // program builds heliograph in dir, as an image or a package has it.
 func program(t *testing.T, dir string) string {
 	t.Helper()
-	work, err := os.MkdirTemp("", "heliograph-build-") // the caller may not enter t.TempDir
+	work, err := os.MkdirTemp("", "heliograph-build-") // the caller may not enter t.TempDir, which may be on another disk
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +101,12 @@ func program(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	text, err := os.ReadFile(built)
+	if err != nil {
+		t.Fatal(err)
+	}
 	path := filepath.Join(dir, "heliograph")
-	if err := errors.Join(os.Rename(built, path), os.Chmod(path, 0o755)); err != nil {
+	if err := errors.Join(os.WriteFile(path, text, 0o600), os.Chmod(path, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	return path

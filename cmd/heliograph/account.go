@@ -205,7 +205,7 @@ func (c *accountTestCmd) Run(ctx context.Context, parent *accountCmd) error {
 			return err
 		}
 		defer closeClient(client)
-		checker, ok := client.(crmclient.Checker)
+		checker, ok := crmclient.As[crmclient.Checker](client)
 		if !ok {
 			return fmt.Errorf("target %q cannot be tried without writing to it", c.Name)
 		}

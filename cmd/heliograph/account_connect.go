@@ -29,7 +29,7 @@ func (c *accountConnectCmd) Run(ctx context.Context, parent *accountCmd) error {
 			return err
 		}
 		defer closeClient(client)
-		connectable, ok := client.(crmclient.Connectable)
+		connectable, ok := crmclient.As[crmclient.Connectable](client)
 		if !ok {
 			return fmt.Errorf("target %q needs no consent of a person: its section has all that it signs in with", c.Target)
 		}

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"heliograph/config"
-	"heliograph/crmclient"
-	"heliograph/crmclient/builtin"
 	"heliograph/hooks/contacts"
 )
 
@@ -34,27 +31,10 @@ func (c *contactsImportCmd) Run(ctx context.Context, parent *contactsCmd) error 
 		if err != nil {
 			return err
 		}
-		known, unknown, whole := 0, 0, true
-		report, err := builtin.ReadContacts(ctx, f, func(p builtin.Contact) error {
-			address, complete, err := knownAddress(ctx, b, target, p.Addresses)
-			if err != nil {
-				return err
-			}
-			whole = whole && complete
-			if address == "" {
-				unknown++
-				return nil
-			}
-			if known++; c.DryRun {
-				return nil
-			}
-			// The file is as old as its last change.
-			return b.Learn(ctx, target, address, contacts.Fields{
-				crmclient.FieldName: p.Name, crmclient.FieldTitle: p.Title, crmclient.FieldPhone: p.Phone, crmclient.FieldMobile: p.Mobile, crmclient.FieldCompany: p.Company,
-			}, config.OriginImport, info.ModTime())
-		})
-		fmt.Printf("%d rows: %d of contacts that %s has, %d of others\n", report.Rows, known, target, unknown)
-		if unknown > 0 && !whole {
+		// The file is as old as its last change.
+		report, err := b.Import(ctx, target, f, contacts.ImportOptions{At: info.ModTime(), DryRun: c.DryRun})
+		fmt.Printf("%d rows: %d of contacts that %s has, %d of others\n", report.Rows, report.Known, target, report.Unknown)
+		if report.Unknown > 0 && !report.Whole {
 			fmt.Println("The copy of the contacts is not complete or not fresh (heliograph contacts status): try again after a sync.")
 		}
 		for _, e := range report.Errors {
@@ -66,23 +46,9 @@ func (c *contactsImportCmd) Run(ctx context.Context, parent *contactsCmd) error 
 		if report.Failed > 0 {
 			return fmt.Errorf("%d of %d rows cannot be read: correct them and import the file again", report.Failed, report.Rows)
 		}
-		if !c.DryRun && known > 0 {
+		if !c.DryRun && report.Known > 0 {
 			fmt.Println("Where the CRM says something else: heliograph contacts conflicts")
 		}
 		return nil
 	})
-}
-
-// knownAddress returns the first address that just one contact has. complete says that the copy is whole and fresh.
-func knownAddress(ctx context.Context, b openBook, target string, addresses []string) (address string, complete bool, err error) {
-	found, complete, err := b.Lookup(ctx, target, addresses)
-	if err != nil {
-		return "", false, err
-	}
-	for _, a := range addresses {
-		if len(found[a]) == 1 {
-			return a, complete, nil
-		}
-	}
-	return "", complete, nil
 }

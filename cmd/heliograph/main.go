@@ -25,15 +25,22 @@ type cli struct {
 	CRM       crmCmd           `cmd:"" name:"crm" help:"Work with the built-in CRM. 内置 CRM"`
 	Contacts  contactsCmd      `cmd:"" help:"Look after the contacts of all CRMs: copy, duplicates, conflicts. 联系人同步与查重"`
 	Ledger    ledgerCmd        `cmd:"" help:"Tell what became of a message, and why. 邮件去向"`
+	Rule      ruleCmd          `cmd:"" help:"Work with rules: what is to happen by itself when mail comes or a record changes. 规则与自动邮件"`
 	Withdraw  withdrawCmd      `cmd:"" help:"Take mail back from CRMs, and keep it away. 撤回已写入 CRM 的邮件"`
 	Review    reviewCmd        `cmd:"" help:"Decide on people whom the CRM does not know. 陌生往来人审核"`
+	Approval  approvalCmd      `cmd:"" help:"Decide what rules ask people. 审批"`
 	Scope     scopeCmd         `cmd:"" help:"Show and change what may leave: rules of privacy, employees' choices. 隐私范围"`
+	Classify  classifyCmd      `cmd:"" help:"Say what mails are about, correct it, and see how good the suggestions are. 邮件分类"`
 	Queue     queueCmd         `cmd:"" help:"Look after jobs that wait or failed. 任务队列"`
 	Notify    notifyCmd        `cmd:"" help:"Try the channels by which people are told of alarms. 通知渠道"`
 	Backfill  backfillCmd      `cmd:"" help:"Fetch mail that was there before the gateway, or passed it by. 补录历史邮件"`
 	Reconcile reconcileCmd     `cmd:"" help:"Compare mailboxes with the ledger, and close gaps. 核对邮箱与账本"`
 	Parse     parseCmd         `cmd:"" help:"Show how mail files are understood: text, people, attachments. 解析邮件文件"`
+	Watch     watchCmd         `cmd:"" help:"Look after mailboxes that the gateway reads by itself. 监看邮箱"`
 	Account   accountCmd       `cmd:"" help:"Give the gateway access to CRMs and mail accounts, and take it back. 授权管理"`
+	Person    personCmd        `cmd:"" help:"Say who may sign in at the console, and let somebody in again. 人员与登录"`
+	Audit     auditCmd         `cmd:"" help:"Show and verify who saw or changed what. 审计日志"`
+	Onboard   onboardCmd       `cmd:"" help:"Settings of mail programs: DNS records, and what to type. 邮件程序设置"`
 	Keys      keysCmd          `cmd:"" help:"Show where the master key is, which must be backed up. 主密钥"`
 	Example   exampleCmd       `cmd:"" help:"Print an example of the configuration with every key. 打印配置示例"`
 	Version   kong.VersionFlag `help:"Print the version."`

@@ -9,10 +9,8 @@ import (
 	"strings"
 
 	"heliograph/config"
-	"heliograph/hooks"
 	"heliograph/hooks/automail"
-	"heliograph/hooks/mirror"
-	"heliograph/internal/journal"
+	"heliograph/internal/console/api/operations"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
 )
@@ -43,6 +41,10 @@ func (c *queueCmd) with(ctx context.Context, do func(openQueue) error) (err erro
 	q := openQueue{queue.Open(db, queue.Options{}), cfg, db}
 	defer q.Close()
 	return do(q)
+}
+
+func (q openQueue) jobs() operations.Jobs {
+	return operations.Jobs{Store: q.db, Queue: q.Queue, ExpireIn: q.cfg.Outbox.ExpireIn.D()}
 }
 
 func (q openQueue) outbox() automail.Control {
@@ -230,15 +232,11 @@ type queueRetryCmd struct{ chosenJobs }
 func (c *queueRetryCmd) Run(ctx context.Context, parent *queueCmd) error {
 	return parent.with(ctx, func(q openQueue) error {
 		done, err := c.each(ctx, q, func(j queue.Job) (bool, error) {
-			if id, err := journal.ParseID(j.Key); err == nil && j.Kind == automail.Kind {
-				// The recipients that failed must be tried again, too.
-				err = q.outbox().Retry(ctx, id)
-				if !errors.Is(err, automail.ErrUnknown) {
-					return err == nil, err
-				}
+			err := q.jobs().Retry(ctx, j)
+			if errors.Is(err, operations.ErrNotAgain) {
+				return false, nil
 			}
-			n, err := q.Redrive(ctx, j.ID)
-			return n > 0, err
+			return err == nil, err
 		})
 		if err != nil {
 			return err
@@ -262,34 +260,18 @@ func (c *queueDropCmd) Run(ctx context.Context, parent *queueCmd) error {
 			if !j.State.Live() && j.State != queue.StateDiscarded {
 				return false, nil
 			}
-			return true, c.drop(ctx, q, j)
+			err := record(ctx, q.cfg, q.db, deed{"discardJob", "queue", number(j.ID), map[string]any{"job": j.Kind, "reason": c.Reason}})
+			if err == nil {
+				err = q.jobs().Discard(ctx, j, c.Reason)
+			}
+			if errors.Is(err, operations.ErrTooEarly) {
+				err = fmt.Errorf("job %d: %w, then drop it", j.ID, err)
+			}
+			return err == nil, err
 		})
 		if err != nil {
 			return err
 		}
 		return c.report(done, "dropped", "not there, or done")
 	})
-}
-
-// drop leaves it to the owner of the job to write down that it was given up.
-func (c *queueDropCmd) drop(ctx context.Context, q openQueue, j queue.Job) error {
-	switch {
-	case strings.HasPrefix(j.Kind, mirror.Kind("")):
-		return mirror.Drop(ctx, q.db, q.Queue, j, c.Reason)
-	case strings.HasPrefix(j.Kind, hooks.Kind("")):
-		return hooks.Drop(ctx, q.db, q.Queue, j, c.Reason)
-	case j.Kind == automail.Kind:
-		id, err := journal.ParseID(j.Key)
-		if err == nil {
-			err = q.outbox().Drop(ctx, id, c.Reason)
-		}
-		switch {
-		case err == nil || !errors.Is(err, automail.ErrUnknown):
-			return err
-		case j.State.Live():
-			return fmt.Errorf("job %d: the gateway has not looked at this mail yet: let it run a moment, then drop it", j.ID)
-		}
-	}
-	_, err := q.Drop(ctx, "dropped: "+c.Reason, j.ID)
-	return err
 }

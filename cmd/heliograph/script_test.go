@@ -38,7 +38,11 @@ func TestMain(m *testing.M) {
 //	store, seed, key       makes a database; one with mail and jobs in it, held open as by a
 //	                       running gateway; a key file
 //	contacts               adds contacts of a CRM that were followed
+//	approvals              adds what people are asked to decide
 //	capture FILE ACCOUNT   puts a mail that lies in the account's INBOX into the journal; $ENTRY is its entry
+//	mirrored FILE ACCOUNT  the same, and the mirror has looked at it
+//	sealed                 from here on the kernel kills programs that make a socket (on Linux); with ! no longer
+//	keep FILE              keeps the last output, for cmp
 //	serve                  runs a gateway in front of a Dovecot with mail for li@example.com
 //	robot ANSWER           runs a group robot that answers so, and puts its address into the file robot;
 //	                       what it was sent is in the file posted
@@ -68,6 +72,7 @@ type script struct {
 	files          map[string]string
 	stdout, stderr string
 	entry          string // that was captured last
+	sealed         bool   // programs make no socket
 }
 
 var fileMark = regexp.MustCompile(`(?m)^-- (\S+) --\n`)
@@ -161,10 +166,21 @@ func (s *script) command(want bool, name string, args []string) error {
 		return err
 	case "capture":
 		return s.capture(args[0], args[1])
+	case "mirrored":
+		return s.mirrored(args[0], args[1])
+	case "sealed":
+		s.sealed = want
+		return nil
+	case "keep":
+		s.files[args[0]] = s.stdout
+		return nil
 	case "serve":
 		return s.serveMailbox()
 	case "seed":
 		seed(s.t, newStore(s.t, s.file("data")))
+		return nil
+	case "approvals":
+		seedApproval(s.t, newStore(s.t, s.file("data")))
 		return nil
 	case "contacts":
 		seedContacts(s.t, newStore(s.t, s.file("data")))
@@ -191,10 +207,14 @@ func (s *script) program(want bool, args []string) error {
 
 // environment is that of the programs.
 func (s *script) environment() []string {
-	return []string{
+	out := []string{
 		asProgram + "=1", "HELIOGRAPH_CONFIG=" + s.file("config.yaml"), "TZ=UTC",
 		"GORACE=atexit_sleep_ms=0", // the race detector would wait a second at each end
 	}
+	if s.sealed {
+		out = append(out, sealedProgram+"=1")
+	}
+	return out
 }
 
 func (s *script) compare(a, b string) error {

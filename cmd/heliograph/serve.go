@@ -44,7 +44,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	for _, w := range cfg.Warnings() {
 		log.Warn("configuration", "warning", w)
 	}
-	g, err := gateway.New(ctx, cfg, gateway.Options{Version: buildVersion(), Logger: log})
+	g, err := gateway.New(ctx, cfg, gateway.Options{Version: buildVersion(), Logger: log, ConfigFile: c.Config})
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,9 @@ func (c *withdrawCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	if c.Yes && len(steps) > 0 {
+		if err := record(ctx, cfg, db, withdrawal(w, len(steps))); err != nil {
+			return err
+		}
 		q := queue.Open(db, queue.Options{})
 		defer q.Close()
 		if steps, err = mirror.Withdraw(ctx, db, q, w); err != nil {
@@ -78,6 +81,17 @@ func (c *withdrawCmd) Run(ctx context.Context) (err error) {
 		fmt.Println("Nothing is done yet: add --yes to do it.")
 	}
 	return nil
+}
+
+// withdrawal is what is put on record.
+func withdrawal(w mirror.Withdrawal, steps int) deed {
+	d := deed{"withdrawMessage", "messages", w.MessageID, map[string]any{"reason": w.Reason, "copies": steps}}
+	for name, value := range map[string]string{"account": w.Account, "correspondent": w.Address, "target": w.Target} {
+		if value != "" {
+			d.details[name] = value
+		}
+	}
+	return d
 }
 
 func (c *withdrawCmd) print(steps []mirror.Withdrawn) error {

@@ -93,26 +93,21 @@ func fieldsOf(header []string) ([]field, []Column) {
 	return fields, columns
 }
 
-// Formulas: a program that opens a CSV file runs what begins with one of these characters. An apostrophe before it
-// prevents that; import takes it away again. Texts that begin so by themselves get one more, so that
-// nothing changes on the way out and in.
-const formulaStarts = "=+-@\t\r＝＋－＠"
-
-func looksLikeFormula(s string) bool {
-	s = strings.TrimLeft(s, "'")
-	return s != "" && strings.ContainsRune(formulaStarts, []rune(s)[0])
+// Fields returns the names of the fields that columns of an import may have, with their names in Chinese. A field that is there in
+// two parts (family_name, given_name) has none.
+func Fields() (names []string, chinese map[string]string) {
+	chinese = map[string]string{string(fieldFamily): "姓", string(fieldGiven): "名"}
+	for _, f := range append([]field{fieldFamily, fieldGiven}, exportFields...) {
+		names = append(names, string(f))
+		if c := chineseHeaders[f]; c != "" {
+			chinese[string(f)] = c
+		}
+	}
+	return names, chinese
 }
 
-func neutralise(s string) string {
-	if looksLikeFormula(s) {
-		return "'" + s
-	}
-	return s
-}
-
-func restore(s string) string {
-	if strings.HasPrefix(s, "'") && looksLikeFormula(s) {
-		return s[1:]
-	}
-	return s
+// FieldOf returns the field that the name of a column means, or "".
+func FieldOf(header string) string {
+	fields, _ := fieldsOf([]string{header})
+	return string(fields[0])
 }

@@ -7,8 +7,9 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
-	"heliograph/internal/store"
+	"heliograph/internal/tablefile"
 )
 
 // Duplicates says what an import does with a person who is there already.
@@ -22,12 +23,18 @@ const (
 
 // ImportOptions say how to import.
 type ImportOptions struct {
-	Format     Format     // empty: by content
+	File tablefile.Options // of the file; what is zero is found out
+	// HeaderRow is the line with the names of the columns, and Fields what each column means, by position: names as Fields returns them,
+	// empty where a column is not imported. Without them both are found by the names of the columns.
+	HeaderRow  int
+	Fields     []string
 	Duplicates Duplicates // empty: skip
 	Owner      string     // of new contacts whose row names none
 	DryRun     bool       // tell what would happen, and change nothing
 	// Progress is called after each batch of rows, with the counts so far. It may be nil.
 	Progress func(ImportReport)
+	// Row is called for each row once it is settled: stored, skipped or refused; in a dry run, as it would be. It may be nil.
+	Row func(ImportedRow)
 }
 
 // ImportReport says what became of a file.
@@ -37,7 +44,7 @@ type ImportReport struct {
 	Rows     int        `json:"rows"` // without header and empty rows
 	Created  int        `json:"created"`
 	Updated  int        `json:"updated"`
-	Skipped  int        `json:"skipped"` // duplicates
+	Skipped  int        `json:"skipped"` // duplicates, and rows that say nothing new
 	Failed   int        `json:"failed"`
 	Errors   []RowError `json:"errors"`  // of the first failed rows
 	Preview  []Contact  `json:"preview"` // the first contacts as they were understood
@@ -64,12 +71,13 @@ type importRow struct {
 	contact Contact
 	company string
 	filled  map[field]bool // cells that are not empty
+	changes []FieldChange  // what storing it changes, once that is known
 }
 
 // importer is one run.
 type importer struct {
 	crm    *CRM
-	visit  func(Contact) error // rows go here and nowhere else; nil: they are stored
+	visit  func(int, Contact) error // rows go here and nowhere else; nil: they are stored
 	o      ImportOptions
 	fields []field
 	report ImportReport
@@ -95,8 +103,8 @@ func (c *CRM) ImportContacts(ctx context.Context, r io.Reader, o ImportOptions) 
 
 // ReadContacts reads a file as ImportContacts does, and hands each contact to visit; it stores nothing. The company of a contact is
 // its name only. An error of visit ends it.
-func ReadContacts(ctx context.Context, r io.Reader, visit func(Contact) error) (ImportReport, error) {
-	i := &importer{visit: visit, report: ImportReport{Errors: []RowError{}, Preview: []Contact{}}, seen: map[string]bool{}}
+func ReadContacts(ctx context.Context, r io.Reader, o ImportOptions, visit func(line int, p Contact) error) (ImportReport, error) {
+	i := &importer{visit: visit, o: o, report: ImportReport{Errors: []RowError{}, Preview: []Contact{}}, seen: map[string]bool{}}
 	if err := i.run(ctx, r); err != nil {
 		return i.report, fmt.Errorf("read contacts: %w", err)
 	}
@@ -104,12 +112,12 @@ func ReadContacts(ctx context.Context, r io.Reader, visit func(Contact) error) (
 }
 
 func (i *importer) run(ctx context.Context, r io.Reader) (err error) {
-	rows, err := openRows(r, i.o.Format)
+	rows, err := tablefile.Open(r, i.o.File)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		i.report.Encoding = rows.Encoding()
+		i.report.Encoding = string(rows.Encoding())
 		err = errors.Join(err, rows.Close())
 	}()
 	if err := i.readHeader(rows); err != nil {
@@ -138,10 +146,10 @@ func (i *importer) run(ctx context.Context, r io.Reader) (err error) {
 }
 
 // readHeader finds the row with the names of the columns: the first one that names an address, or a name with a phone.
-func (i *importer) readHeader(rows rowReader) error {
+func (i *importer) readHeader(rows *tablefile.Rows) error {
 	var first []string
-	for range maxHeaderScan {
-		cells, _, err := rows.Next()
+	for n := range maxHeaderScan {
+		cells, line, err := rows.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -151,8 +159,11 @@ func (i *importer) readHeader(rows rowReader) error {
 		if first == nil {
 			first = cells
 		}
-		if len(cells) > maxColumns {
-			return fmt.Errorf("the file has more than %d columns", maxColumns)
+		if i.o.HeaderRow > 0 {
+			if line >= i.o.HeaderRow || n == maxHeaderScan-1 {
+				return i.chosen(cells)
+			}
+			continue
 		}
 		fields, columns := fieldsOf(cells)
 		has := map[field]bool{}
@@ -171,8 +182,28 @@ func (i *importer) readHeader(rows rowReader) error {
 	return errors.New("no row names a column for the mail address (such as email or 邮箱), or for name and phone")
 }
 
+// chosen takes the fields that somebody named for the columns.
+func (i *importer) chosen(header []string) error {
+	i.fields, i.report.Columns = fieldsOf(header)
+	if i.o.Fields == nil {
+		return nil
+	}
+	i.fields = make([]field, len(i.o.Fields))
+	for n, name := range i.o.Fields {
+		if name != "" && headerNames[field(name)] == nil {
+			return &InvalidError{Field: "fields", Reason: "there is no field " + name}
+		}
+		i.fields[n] = field(name)
+		if n < len(i.report.Columns) {
+			i.report.Columns[n].Field = name
+		}
+	}
+	return nil
+}
+
 func (i *importer) fail(line int, column, message string) {
 	i.report.Failed++
+	i.tell(ImportedRow{Line: line, Outcome: RowRefused, Column: column, Reason: message})
 	if len(i.report.Errors) < maxRowErrors {
 		i.report.Errors = append(i.report.Errors, RowError{Line: line, Column: column, Message: message})
 	}
@@ -183,11 +214,17 @@ func (i *importer) understand(cells []string, line int) (importRow, bool) {
 	row := importRow{line: line, filled: map[field]bool{}}
 	values := map[field]string{}
 	for n, cell := range cells {
-		cell = strings.TrimFunc(clean(restore(cell)), func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' })
+		broken := strings.ContainsRune(cell, utf8.RuneError)
+		cell = strings.TrimFunc(clean(tablefile.Restore(cell)), func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' })
 		if n >= len(i.fields) || i.fields[n] == "" || cell == "" {
 			continue
 		}
 		f := i.fields[n]
+		if broken && f == fieldAddresses {
+			i.report.Rows++
+			i.fail(line, string(f), "has bytes that are no text in the encoding of the file")
+			return row, false
+		}
 		if f != fieldNote && f != fieldCustom && f != fieldAddresses {
 			cell = strings.Join(strings.FieldsFunc(cell, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
 		}
@@ -281,211 +318,4 @@ func splitAddresses(cell string) []string {
 		}
 	}
 	return out
-}
-
-// flush stores a batch, and reports.
-func (i *importer) flush(ctx context.Context, batch []importRow) error {
-	if len(batch) > 0 {
-		if err := i.store(ctx, batch); err != nil {
-			return err
-		}
-	}
-	if i.o.Progress != nil {
-		i.o.Progress(i.report)
-	}
-	return ctx.Err()
-}
-
-// outcome is what became of one row.
-type outcome int
-
-const (
-	rowCreated outcome = iota
-	rowUpdated
-	rowSkipped
-)
-
-func (i *importer) count(o outcome) {
-	switch o {
-	case rowCreated:
-		i.report.Created++
-	case rowUpdated:
-		i.report.Updated++
-	case rowSkipped:
-		i.report.Skipped++
-	}
-}
-
-func (i *importer) store(ctx context.Context, batch []importRow) error {
-	if i.visit != nil {
-		for _, row := range batch {
-			row.contact.Company = row.company
-			if err := i.visit(row.contact); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if i.o.DryRun {
-		return i.rehearse(ctx, batch)
-	}
-	outcomes, err := i.write(ctx, batch)
-	if err == nil {
-		for _, o := range outcomes {
-			i.count(o)
-		}
-		return nil
-	}
-	if ctx.Err() != nil || len(batch) > 1 && !rowTrouble(err) {
-		return err
-	}
-	// One of the rows cannot be stored: find out which.
-	for n := range batch {
-		outcomes, err := i.write(ctx, batch[n:n+1])
-		switch {
-		case err == nil:
-			i.count(outcomes[0])
-		case rowTrouble(err):
-			i.fail(batch[n].line, "", rowMessage(err))
-		default:
-			return err
-		}
-	}
-	return nil
-}
-
-// rowTrouble says whether err is about a row and not about the database.
-func rowTrouble(err error) bool {
-	var invalid *InvalidError
-	return errors.As(err, &invalid) || errors.Is(err, ErrAddressTaken) || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) || store.IsUnique(err)
-}
-
-func rowMessage(err error) string {
-	for _, known := range []error{ErrAddressTaken, ErrConflict, ErrNotFound} {
-		if errors.Is(err, known) {
-			return err.Error()
-		}
-	}
-	var invalid *InvalidError
-	if errors.As(err, &invalid) {
-		return invalid.Error()
-	}
-	return "it collides with a record that somebody else stored meanwhile"
-}
-
-func (i *importer) write(ctx context.Context, batch []importRow) (outcomes []outcome, err error) {
-	err = i.crm.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
-		outcomes = outcomes[:0]
-		for n := range batch {
-			o, err := i.writeRow(ctx, tx, &batch[n])
-			if err != nil {
-				return fmt.Errorf("line %d: %w", batch[n].line, err)
-			}
-			outcomes = append(outcomes, o)
-		}
-		return nil
-	})
-	return outcomes, err
-}
-
-func (i *importer) writeRow(ctx context.Context, tx store.Querier, row *importRow) (outcome, error) {
-	id, err := findPerson(ctx, tx, &row.contact)
-	if err != nil {
-		return 0, err
-	}
-	if id != 0 && i.o.Duplicates == SkipDuplicates {
-		return rowSkipped, nil
-	}
-	p := row.contact
-	if id != 0 {
-		if p, err = readContact(ctx, tx, id); err != nil {
-			return 0, err
-		}
-		row.mergeInto(&p)
-	}
-	if row.company != "" {
-		domain := ""
-		for _, a := range p.Addresses {
-			if domain = i.crm.companyDomain(a); domain != "" {
-				break
-			}
-		}
-		if p.CompanyID, err = i.crm.companyForName(ctx, tx, row.company, domain); err != nil {
-			return 0, err
-		}
-	}
-	if id != 0 {
-		return rowUpdated, i.crm.updateContact(ctx, tx, p)
-	}
-	_, err = i.crm.insertContact(ctx, tx, p)
-	return rowCreated, err
-}
-
-// findPerson returns the id of the stored contact that the row is about, or 0.
-func findPerson(ctx context.Context, q store.Querier, p *Contact) (id int64, err error) {
-	if len(p.Addresses) > 0 {
-		var w where
-		err = q.QueryRowContext(ctx, `SELECT COALESCE(MIN(contact_id), 0) FROM crm_contact_addresses WHERE address IN (`+w.list(p.Addresses)+`)`, w.args...).Scan(&id)
-		return id, err
-	}
-	err = q.QueryRowContext(ctx, `
-		SELECT COALESCE(MIN(id), 0) FROM crm_contacts
-		WHERE name = $1 AND ($2 <> '' AND phone = $2 OR $3 <> '' AND mobile = $3)`, p.Name, p.Phone, p.Mobile).Scan(&id)
-	return id, err
-}
-
-// mergeInto puts the filled cells into a stored contact.
-func (row *importRow) mergeInto(p *Contact) {
-	set := func(f field, to *string, value string) {
-		if row.filled[f] && value != "" {
-			*to = value
-		}
-	}
-	set(fieldName, &p.Name, row.contact.Name)
-	set(fieldTitle, &p.Title, row.contact.Title)
-	set(fieldPhone, &p.Phone, row.contact.Phone)
-	set(fieldMobile, &p.Mobile, row.contact.Mobile)
-	set(fieldOwner, &p.Owner, row.contact.Owner)
-	set(fieldNote, &p.Note, row.contact.Note)
-	p.Addresses = normalAddresses(append(p.Addresses, row.contact.Addresses...))
-	for k, v := range row.contact.Custom {
-		if p.Custom == nil {
-			p.Custom = map[string]any{}
-		}
-		p.Custom[k] = v
-	}
-}
-
-// rehearse counts what write would do.
-func (i *importer) rehearse(ctx context.Context, batch []importRow) error {
-	for n := range batch {
-		row := &batch[n]
-		keys := row.contact.Addresses
-		if len(keys) == 0 {
-			keys = []string{row.contact.Name + "\x00" + row.contact.Phone + "\x00" + row.contact.Mobile}
-		}
-		known := false
-		for _, k := range keys {
-			known = known || i.seen[k]
-			if len(i.seen) < maxSeenInDryRun {
-				i.seen[k] = true
-			}
-		}
-		if !known {
-			id, err := findPerson(ctx, i.crm.db.Reader(), &row.contact)
-			if err != nil {
-				return err
-			}
-			known = id != 0
-		}
-		switch {
-		case !known:
-			i.count(rowCreated)
-		case i.o.Duplicates == UpdateDuplicates:
-			i.count(rowUpdated)
-		default:
-			i.count(rowSkipped)
-		}
-	}
-	return nil
 }

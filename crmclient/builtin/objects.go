@@ -1,7 +1,6 @@
 package builtin
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -274,9 +273,7 @@ func (o object) record(item any, only []string) (crmclient.Record, error) {
 		return crmclient.Record{}, err
 	}
 	var values map[string]any
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(&values); err != nil {
+	if err := crmclient.ExactJSON(raw, &values); err != nil {
 		return crmclient.Record{}, err
 	}
 	r := crmclient.Record{Object: o.name, Fields: make(map[string]any, len(o.columns)), ID: fmt.Sprint(values["id"])}
@@ -364,9 +361,7 @@ func (o object) set(v any, fields map[string]any) error {
 	}
 	raw, err := json.Marshal(fields)
 	if err == nil {
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.UseNumber()
-		err = d.Decode(v)
+		err = crmclient.ExactJSON(raw, v)
 	}
 	if err != nil {
 		var wrong *json.UnmarshalTypeError

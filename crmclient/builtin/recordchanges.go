@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -133,9 +132,7 @@ func (c *CRM) othersSince(ctx context.Context, name string, seq int64, ids []str
 // formerValues returns the values of the columns that are others now.
 func formerValues(old string, now map[string]any) (map[string]any, error) {
 	var before map[string]any
-	d := json.NewDecoder(strings.NewReader(old))
-	d.UseNumber()
-	if err := d.Decode(&before); err != nil {
+	if err := crmclient.ExactJSON([]byte(old), &before); err != nil {
 		return nil, err
 	}
 	out := map[string]any{}

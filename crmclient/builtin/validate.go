@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"heliograph/crmclient"
 )
 
 // InvalidError says which field of a record cannot be stored.
@@ -93,13 +94,8 @@ func customOf(text string) (map[string]any, error) {
 		return nil, nil
 	}
 	var m map[string]any
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber() // an order number of 18 digits does not fit into a float
-	if err := d.Decode(&m); err != nil {
+	if err := crmclient.ExactJSON([]byte(text), &m); err != nil {
 		return nil, fmt.Errorf("custom fields are not a JSON object: %w", err)
-	}
-	if d.More() {
-		return nil, errors.New("custom fields are more than one JSON object")
 	}
 	return m, nil
 }

@@ -20,6 +20,7 @@ import (
 	"heliograph/crmclient/dynamics"
 	"heliograph/crmclient/espocrm"
 	"heliograph/crmclient/file"
+	"heliograph/crmclient/freshsales"
 	"heliograph/crmclient/fxiaoke"
 	"heliograph/crmclient/hubspot"
 	"heliograph/crmclient/jiandaoyun"
@@ -36,6 +37,7 @@ import (
 	"heliograph/crmclient/zoho"
 	"heliograph/internal/limit"
 	"heliograph/internal/oauth"
+	"heliograph/internal/queue"
 	"heliograph/internal/store"
 )
 
@@ -47,6 +49,11 @@ type Deps struct {
 	Registerer prometheus.Registerer
 	Limiter    limit.Limiter // for rates that nodes share
 	Tokens     *oauth.Keeper // of access tokens; nil keeps them in this process only
+	// Queue and Sealer are for the subscribers of webhook targets, with Store. Without them nobody can subscribe.
+	Queue  *queue.Queue
+	Sealer oauth.Sealer
+	// Metered is told of each rate of a target and of its key at Limiter; nil: nobody is.
+	Metered func(target, what, key string, rate limit.Rate)
 }
 
 // connector is one line of the table.
@@ -62,6 +69,7 @@ var connectors = []connector{
 	from("dynamics", dynamics.New),
 	from("espocrm", espocrm.New),
 	from("file", file.New),
+	from("freshsales", freshsales.New),
 	from("fxiaoke", fxiaoke.New),
 	from("hubspot", hubspot.New),
 	from("jiandaoyun", jiandaoyun.New),
@@ -73,7 +81,7 @@ var connectors = []connector{
 	from("salesforce", salesforce.New),
 	from("suitecrm", suitecrm.New),
 	from("twenty", twenty.New),
-	from("webhook", openWebhook),
+	{"webhook", validate[webhook.Config], openWebhook},
 	from("yonyou", yonyou.New),
 	from("zoho", zoho.New),
 }
@@ -132,11 +140,16 @@ func from[C settings](name string, open func(C, crmclient.Deps) (crmclient.Clien
 		if err := t.Decode(&cfg); err != nil {
 			return nil, err
 		}
-		return open(cfg, crmclient.Deps{
-			Target: t.Name, UserAgent: d.UserAgent, Logger: d.Logger, Registerer: d.Registerer,
-			Limit: d.limit(t.Name), Tokens: d.Tokens.For(cfg),
-		})
+		return open(cfg, d.of(t.Name, cfg))
 	}}
+}
+
+// of are the parts for a target with a section.
+func (d Deps) of(target string, section any) crmclient.Deps {
+	return crmclient.Deps{
+		Target: target, UserAgent: d.UserAgent, Logger: d.Logger, Registerer: d.Registerer,
+		Limit: d.limit(target), Tokens: d.Tokens.For(section), Intents: d.intents(target),
+	}
 }
 
 func validate[C settings](s config.Section) error {
@@ -155,8 +168,19 @@ func openBuiltin(t config.Target, d Deps) (crmclient.Client, error) {
 	return builtin.New(d.Store, cfg)
 }
 
-func openWebhook(cfg webhook.Config, d crmclient.Deps) (crmclient.Client, error) {
-	return webhook.New(cfg, d)
+func openWebhook(t config.Target, d Deps) (crmclient.Client, error) {
+	var cfg webhook.Config
+	if err := t.Decode(&cfg); err != nil {
+		return nil, err
+	}
+	c, err := webhook.New(cfg, d.of(t.Name, cfg))
+	if err != nil {
+		return nil, err
+	}
+	if d.Store == nil || d.Queue == nil || d.Sealer == nil {
+		return c, nil
+	}
+	return c, c.WithSubscribers(cfg, d.of(t.Name, cfg), webhook.Parts{Store: d.Store, Queue: d.Queue, Sealer: d.Sealer})
 }
 
 // targetLimiter is a rate limit of one target, shared by all nodes that share the limiter.
@@ -171,7 +195,11 @@ func (d Deps) limit(target string) func(string, limit.Rate) crmclient.RateLimite
 		if d.Limiter == nil || rate.Count <= 0 {
 			return nil
 		}
-		return targetLimiter{d.Limiter, "target:" + target + ":" + what, rate}
+		l := targetLimiter{d.Limiter, "target:" + target + ":" + what, rate}
+		if d.Metered != nil {
+			d.Metered(target, what, l.key, rate)
+		}
+		return l
 	}
 }
 

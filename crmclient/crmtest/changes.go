@@ -21,9 +21,9 @@ type change struct {
 
 var updating = change{
 	name: "update",
-	able: func(c crmclient.Client) bool { _, ok := c.(crmclient.ActivityUpdater); return ok },
+	able: func(c crmclient.Client) bool { _, ok := crmclient.As[crmclient.ActivityUpdater](c); return ok },
 	do: func(t *testing.T, c crmclient.Client, remoteID string, a *crmclient.Activity) error {
-		_, err := c.(crmclient.ActivityUpdater).UpdateEmail(t.Context(), remoteID, a)
+		_, err := able[crmclient.ActivityUpdater](c).UpdateEmail(t.Context(), remoteID, a)
 		return err
 	},
 	done: func(t *testing.T, b *bench, a *crmclient.Activity) {
@@ -44,9 +44,9 @@ var updating = change{
 
 var withdrawing = change{
 	name: "withdraw",
-	able: func(c crmclient.Client) bool { _, ok := c.(crmclient.ActivityWithdrawer); return ok },
+	able: func(c crmclient.Client) bool { _, ok := crmclient.As[crmclient.ActivityWithdrawer](c); return ok },
 	do: func(t *testing.T, c crmclient.Client, remoteID string, a *crmclient.Activity) error {
-		return c.(crmclient.ActivityWithdrawer).WithdrawEmail(t.Context(), remoteID, a.Key)
+		return able[crmclient.ActivityWithdrawer](c).WithdrawEmail(t.Context(), remoteID, a.Key)
 	},
 	done: func(t *testing.T, b *bench, a *crmclient.Activity) {
 		t.Helper()
@@ -150,7 +150,8 @@ func (s Subject) runChangesOnWire(t *testing.T) {
 			b := s.start(t, longTimeout)
 			for status := 300; status < 600; status++ {
 				b.gate.set(func(w http.ResponseWriter, r *http.Request) { echo(w, r, status) })
-				err := c.do(t, b.connect(t, longTimeout), "1", changed("status"))
+				err := c.do(t, b.client, "1", changed("status"))
+				b.closeCircuit(t, err)
 				want := s.wantedClass(status)
 				gone := status == http.StatusNotFound || status == http.StatusGone
 				if err == nil && (want == crmclient.ClassDuplicate || gone && c.name == withdrawing.name) ||

@@ -2,6 +2,8 @@ package crmtest
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -21,10 +23,41 @@ type Check struct {
 }
 
 func (s Subject) runChecks(t *testing.T) {
+	s.runElsewhere(t)
 	for name, c := range s.Checks {
 		t.Run("check: "+name, func(t *testing.T) {
 			t.Parallel()
 			s.check(t, c)
+		})
+	}
+}
+
+// runElsewhere lets the address be that of a server that knows nothing of the CRM: of another data centre, or a web site. The one who looks must be
+// told that the address is to be compared.
+func (s Subject) runElsewhere(t *testing.T) {
+	b := s.start(t, longTimeout)
+	if _, ok := crmclient.As[crmclient.Checker](b.client); !ok || b.gate == nil {
+		return
+	}
+	const page = "<!DOCTYPE html><html><body>Welcome</body></html>"
+	for name, status := range map[string]int{"a web site without such a page": http.StatusNotFound, "a web site that shows a page": http.StatusOK} {
+		t.Run("check: "+name, func(t *testing.T) {
+			t.Parallel()
+			b := s.start(t, longTimeout)
+			b.gate.set(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, page)
+			})
+			checker, _ := crmclient.As[crmclient.Checker](b.client)
+			line, err := checker.Check(t.Context())
+			switch remedy := crmclient.Remedy(err); {
+			case err == nil && b.gate.passed.Load() == 0: // whoever sends no request only sees that somebody is there
+			case err == nil:
+				t.Errorf("got %q, want an error", line)
+			case !strings.Contains(remedy, "url") && !strings.Contains(remedy, "address"):
+				t.Errorf("got %v with the remedy %q; want one that names the address", err, remedy)
+			}
 		})
 	}
 }
@@ -40,7 +73,7 @@ func (s Subject) check(t *testing.T, c Check) {
 		broken.New = c.New
 	}
 	b := broken.start(t, longTimeout)
-	checker, ok := b.client.(crmclient.Checker)
+	checker, ok := crmclient.As[crmclient.Checker](b.client)
 	if !ok {
 		t.Fatal("there are set-ups for the check, but the client has none")
 	}

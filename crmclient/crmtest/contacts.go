@@ -33,7 +33,7 @@ func (s Subject) runContacts(t *testing.T) {
 			k := &keeper{bench: s.start(t, longTimeout)}
 			k.keep = k.fake.(ContactKeeper)
 			var ok bool
-			if k.lister, ok = k.client.(crmclient.ContactLister); !ok {
+			if k.lister, ok = crmclient.As[crmclient.ContactLister](k.client); !ok {
 				t.Fatal("the fake keeps contacts, but the client does not list them")
 			}
 			body(t, k)
@@ -88,7 +88,7 @@ func (k *keeper) list(t *testing.T, meanwhile func(page int)) map[string]crmclie
 func (k *keeper) follow(t *testing.T, cursor string, into map[string]crmclient.ContactRecord) string {
 	t.Helper()
 	for range maxPages {
-		changes, next, err := k.client.(crmclient.ContactChanges).ContactChanges(t.Context(), cursor)
+		changes, next, err := able[crmclient.ContactChanges](k.client).ContactChanges(t.Context(), cursor)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func (k *keeper) follow(t *testing.T, cursor string, into map[string]crmclient.C
 
 func (k *keeper) start(t *testing.T) (cursor string) {
 	t.Helper()
-	c, ok := k.client.(crmclient.ContactChanges)
+	c, ok := crmclient.As[crmclient.ContactChanges](k.client)
 	if !ok {
 		t.Skipf("%T tells no changes", k.client)
 	}
@@ -146,7 +146,7 @@ func testForeignCursor(t *testing.T, k *keeper) {
 	if _, _, err := k.lister.ListContacts(t.Context(), "no cursor of mine"); !errors.Is(err, crmclient.ErrCursorExpired) {
 		t.Errorf("listing: got %v, want ErrCursorExpired", err)
 	}
-	if c, ok := k.client.(crmclient.ContactChanges); ok {
+	if c, ok := crmclient.As[crmclient.ContactChanges](k.client); ok {
 		if _, _, err := c.ContactChanges(t.Context(), "no cursor of mine"); !errors.Is(err, crmclient.ErrCursorExpired) {
 			t.Errorf("changes: got %v, want ErrCursorExpired", err)
 		}
@@ -223,7 +223,7 @@ func testChangesWhileListing(t *testing.T, k *keeper) {
 }
 
 func testWriting(t *testing.T, k *keeper) {
-	w, ok := k.client.(crmclient.ContactWriter)
+	w, ok := crmclient.As[crmclient.ContactWriter](k.client)
 	if !ok {
 		t.Skipf("%T writes no contacts", k.client)
 	}
@@ -263,12 +263,12 @@ func testWriting(t *testing.T, k *keeper) {
 }
 
 func testMerging(t *testing.T, k *keeper) {
-	m, ok := k.client.(crmclient.ContactMerger)
+	m, ok := crmclient.As[crmclient.ContactMerger](k.client)
 	if !ok {
 		t.Skipf("%T merges no contacts", k.client)
 	}
 	survivor, other := k.keep.PutContact(t, person(7000)), k.keep.PutContact(t, person(7001))
-	_, tells := k.client.(crmclient.ContactChanges)
+	_, tells := crmclient.As[crmclient.ContactChanges](k.client)
 	cursor := ""
 	if tells {
 		cursor = k.start(t)
@@ -292,7 +292,7 @@ func testMerging(t *testing.T, k *keeper) {
 	if !tells {
 		return
 	}
-	changes, _, err := k.client.(crmclient.ContactChanges).ContactChanges(t.Context(), cursor)
+	changes, _, err := able[crmclient.ContactChanges](k.client).ContactChanges(t.Context(), cursor)
 	if err != nil {
 		t.Fatal(err)
 	}

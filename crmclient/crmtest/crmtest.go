@@ -20,8 +20,9 @@
 // suite makes a soak (Soak): many mails by several workers at the vendor's rate with faults of every kind,
 // after which each mail is there exactly once. A connector that keeps to a rate builds its client from Connection.Settings and Connection.Deps.
 // In the soak the environment decides how much: HELIOGRAPH_SOAK_MAILS (200) and HELIOGRAPH_SOAK_RATE (requests per second, 400).
+// Each connector calls Run once in a test whose name has Conformance, so that go test ./crmclient/... -v -run 'Conformance/soak' finds all soaks.
 //
-//   - crmtest.go: Subject, Run
+//   - crmtest.go: Subject, Run; abilities.go: what a client can do is there as a whole or not at all
 //   - records.go, text.go, changes.go, contacts.go, people.go: activities and contacts
 //   - tickets.go, objects.go, query.go, files.go, hooks.go: the optional interfaces
 //   - wire.go, tokens.go, checks.go: faults, credentials, set-ups
@@ -32,6 +33,7 @@ package crmtest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -89,7 +91,10 @@ func (c Connection) Settings() crmclient.Settings {
 
 // Deps returns what a connector gets from outside.
 func (c Connection) Deps(target string) crmclient.Deps {
-	return crmclient.Deps{Target: target, Logger: c.Logger, Limit: c.Limit}
+	return crmclient.Deps{
+		Target: target, Logger: c.Logger, Limit: c.Limit,
+		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, // hundreds of pages are read again
+	}
 }
 
 // Fake is a CRM that keeps what it is sent. Its methods may run concurrently.
@@ -133,6 +138,7 @@ type Fault struct {
 // Run runs the suite.
 func Run(t *testing.T, s Subject) {
 	t.Helper()
+	s.runAbilities(t)
 	s.runRecords(t)
 	s.runText(t)
 	s.runChanges(t)

@@ -42,7 +42,7 @@ func testFiles(t *testing.T, o *objects) {
 	if !ok {
 		return
 	}
-	a, ok := o.client.(crmclient.FileAttacher)
+	a, ok := crmclient.As[crmclient.FileAttacher](o.client)
 	if !ok {
 		t.Fatal("the fake keeps files, but the client attaches none")
 	}
@@ -100,11 +100,11 @@ func (s Subject) filesOnWire(t *testing.T) {
 			id := b.fake.(ObjectKeeper).PutObject(t, "", map[string]any{object.Text: "file around"})
 			file := NewFile("around.txt", "text/plain", []byte("once"))
 			b.gate.setOnly(keep.WritesFile, func(w http.ResponseWriter, r *http.Request) { fault(b, w, r) })
-			if _, err := b.client.(crmclient.FileAttacher).AttachFile(t.Context(), object.Name, id, file); err != nil {
+			if _, err := able[crmclient.FileAttacher](b.client).AttachFile(t.Context(), object.Name, id, file); err != nil {
 				s.wantClass(t, err, crmclient.ClassRetry)
 			}
 			b.gate.set(nil)
-			if _, err := b.connect(t, longTimeout).(crmclient.FileAttacher).AttachFile(t.Context(), object.Name, id, file); err != nil {
+			if _, err := able[crmclient.FileAttacher](b.connect(t, longTimeout)).AttachFile(t.Context(), object.Name, id, file); err != nil {
 				t.Errorf("second try: %v", err)
 			}
 			if n := len(keep.Files(t, id)); n != 1 {

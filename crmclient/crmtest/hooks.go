@@ -37,7 +37,7 @@ func (s Subject) runWebhooks(t *testing.T) {
 	t.Run("webhook", func(t *testing.T) {
 		t.Parallel()
 		b := s.start(t, longTimeout)
-		c, ok := b.client.(crmclient.WebhookReceiver)
+		c, ok := crmclient.As[crmclient.WebhookReceiver](b.client)
 		if !ok {
 			t.Fatal("the fake sends webhooks, but the client receives none")
 		}

@@ -59,7 +59,7 @@ func (s Subject) runObjects(t *testing.T) {
 			o := &objects{bench: b, keep: b.fake.(ObjectKeeper)}
 			o.Object = o.keep.Object()
 			var ok bool
-			if o.reader, ok = b.client.(crmclient.RecordReader); !ok {
+			if o.reader, ok = crmclient.As[crmclient.RecordReader](b.client); !ok {
 				t.Fatal("the fake keeps objects, but the client reads none")
 			}
 			body(t, o)
@@ -79,11 +79,11 @@ func (s Subject) runObjects(t *testing.T) {
 	each("quotes are data", testQuotesAreData)
 	each("files, once each", testFiles)
 	s.filesOnWire(t)
-	if _, ok := s.start(t, longTimeout).client.(crmclient.RecordWriter); ok {
+	if _, ok := crmclient.As[crmclient.RecordWriter](s.start(t, longTimeout).client); ok {
 		s.around(t, "make a record", func(o OtherWriter) func(*http.Request) bool { return o.WritesObject },
 			func(ctx context.Context, c crmclient.Client) error {
 				o := s.Fake(t).(ObjectKeeper).Object()
-				_, err := c.(crmclient.RecordWriter).CreateRecord(ctx, o.Name, "around-object", map[string]any{o.Text: "around the write"})
+				_, err := able[crmclient.RecordWriter](c).CreateRecord(ctx, o.Name, "around-object", map[string]any{o.Text: "around the write"})
 				return err
 			},
 			func(t *testing.T, b *bench) { wantObjects(t, b.fake.(ObjectKeeper), "around the write", 1) })
@@ -152,7 +152,7 @@ func testReading(t *testing.T, o *objects) {
 }
 
 func testDescribing(t *testing.T, o *objects) {
-	d, ok := o.client.(crmclient.Describer)
+	d, ok := crmclient.As[crmclient.Describer](o.client)
 	if !ok {
 		return
 	}
@@ -179,7 +179,7 @@ func testDescribing(t *testing.T, o *objects) {
 }
 
 func (o *objects) writer() (crmclient.RecordWriter, bool) {
-	w, ok := o.client.(crmclient.RecordWriter)
+	w, ok := crmclient.As[crmclient.RecordWriter](o.client)
 	return w, ok
 }
 
@@ -272,7 +272,7 @@ const maxPolls = 60
 // first returns the client that tells changes and its first cursor.
 func (o *objects) first(t *testing.T) (crmclient.RecordChanges, string) {
 	t.Helper()
-	c, ok := o.client.(crmclient.RecordChanges)
+	c, ok := crmclient.As[crmclient.RecordChanges](o.client)
 	if !ok {
 		t.Skipf("%T tells no changes of records", o.client)
 	}

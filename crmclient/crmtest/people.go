@@ -21,7 +21,7 @@ type OtherWriter interface {
 // creating are the ways to add a person.
 var creating = map[string]func(context.Context, crmclient.Client, crmclient.Person, string) (crmclient.Contact, bool, error){
 	"contact": func(ctx context.Context, c crmclient.Client, p crmclient.Person, owner string) (crmclient.Contact, bool, error) {
-		creator, ok := c.(crmclient.ContactCreator)
+		creator, ok := crmclient.As[crmclient.ContactCreator](c)
 		if !ok {
 			return crmclient.Contact{}, false, nil
 		}
@@ -29,7 +29,7 @@ var creating = map[string]func(context.Context, crmclient.Client, crmclient.Pers
 		return made, true, err
 	},
 	"lead": func(ctx context.Context, c crmclient.Client, p crmclient.Person, owner string) (crmclient.Contact, bool, error) {
-		creator, ok := c.(crmclient.LeadCreator)
+		creator, ok := crmclient.As[crmclient.LeadCreator](c)
 		if !ok {
 			return crmclient.Contact{}, false, nil
 		}

@@ -40,7 +40,7 @@ func (o *objects) query(t *testing.T, q crmclient.RecordQuerier, query crmclient
 
 func (o *objects) querier(t *testing.T) crmclient.RecordQuerier {
 	t.Helper()
-	q, ok := o.client.(crmclient.RecordQuerier)
+	q, ok := crmclient.As[crmclient.RecordQuerier](o.client)
 	if !ok {
 		t.Skipf("%T searches no records", o.client)
 	}

@@ -82,7 +82,7 @@ func (s Subject) runRecords(t *testing.T) {
 	// Not in parallel: the others write, where they share a store.
 	t.Run("the check writes nothing", func(t *testing.T) {
 		b := s.start(t, longTimeout)
-		c, ok := b.client.(crmclient.Checker)
+		c, ok := crmclient.As[crmclient.Checker](b.client)
 		if !ok {
 			return
 		}

@@ -37,7 +37,8 @@ const (
 // status, before and after the record was made; resets, silence, broken, empty and cut answers, web pages; the vendor's own) in a fixed part of
 // all requests. It tries again as the mirror does, by the class of the error and what the server asked for; what is
 // given up, it sends again at the end, as an operator would. Then each mail must be there exactly once. It logs how
-// the time relates to what the limit allows: the requests that passed, divided by the rate. Time is small, not virtual:
+// the time relates to what the limit allows, the requests that passed divided by the rate, and how long faults told to wait (Retry-After, a
+// day's limit: a second at most). Time is small, not virtual:
 // a vendor's second is a twentieth of one.
 func Soak(t *testing.T, s Subject, o SoakOptions) {
 	t.Helper()
@@ -96,8 +97,9 @@ type soak struct {
 	refused atomic.Int64
 	jobs    chan job
 
-	mu    sync.Mutex // guards until
-	until time.Time  // the target is left alone
+	mu     sync.Mutex    // guards until and paused
+	until  time.Time     // the target is left alone
+	paused time.Duration // how long it was, because it asked for that
 }
 
 // job is one attempt at one mail. Refusals for the rate are no attempts, as with the queue.
@@ -150,8 +152,8 @@ func (r *soak) verify(took time.Duration) {
 	if floor > 0 {
 		ratio = took.Seconds() / floor.Seconds()
 	}
-	r.t.Logf("soak: %d mails in %.2f s; %d requests at %.0f/s take %.2f s at least: ratio %.2f; %d refused, %d faults, %d retries, %d sent again by hand, %d wrong",
-		r.o.Mails, took.Seconds(), passed, r.o.Rate, floor.Seconds(), ratio, r.refused.Load(), r.chaos.made.Load(), r.retries.Load(), r.parked.Load(), bad)
+	r.t.Logf("soak: %d mails in %.2f s, %.2f s of which the server asked for; %d requests at %.0f/s take %.2f s at least: ratio %.2f; %d refused, %d faults, %d retries, %d sent again by hand, %d wrong",
+		r.o.Mails, took.Seconds(), r.paused.Seconds(), passed, r.o.Rate, floor.Seconds(), ratio, r.refused.Load(), r.chaos.made.Load(), r.retries.Load(), r.parked.Load(), bad)
 }
 
 func soakKey(i int) string { return fmt.Sprintf("soak-%05d", i) }
@@ -227,8 +229,12 @@ func (r *soak) judge(j job, err error) (pause time.Duration, done bool) {
 			after = soakPause
 		}
 		r.mu.Lock()
-		if until := time.Now().Add(after); until.After(r.until) {
-			r.until = until
+		now := time.Now()
+		if until := now.Add(after); until.After(r.until) {
+			if r.until.After(now) {
+				now = r.until
+			}
+			r.paused, r.until = r.paused+until.Sub(now), until
 		}
 		r.mu.Unlock()
 		return after, false

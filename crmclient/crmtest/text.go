@@ -10,7 +10,7 @@ import (
 
 // caps returns the limits that the connector tells; zero means none.
 func (b *bench) caps() crmclient.Caps {
-	if c, ok := b.client.(crmclient.Capped); ok {
+	if c, ok := crmclient.As[crmclient.Capped](b.client); ok {
 		return c.Caps()
 	}
 	return crmclient.Caps{}

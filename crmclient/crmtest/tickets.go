@@ -40,7 +40,7 @@ func (s Subject) runTickets(t *testing.T) {
 		t.Run("tickets: "+name, func(t *testing.T) {
 			t.Parallel()
 			b := s.start(t, longTimeout)
-			c, ok := b.client.(crmclient.Ticketer)
+			c, ok := crmclient.As[crmclient.Ticketer](b.client)
 			if !ok {
 				t.Fatal("the fake keeps tickets, but the client makes none")
 			}
@@ -54,7 +54,7 @@ func (s Subject) runTickets(t *testing.T) {
 	each("a key with quotes finds nothing else", ticketsQuoted)
 	s.around(t, "make a ticket", func(o OtherWriter) func(*http.Request) bool { return o.WritesTicket },
 		func(ctx context.Context, c crmclient.Client) error {
-			_, err := c.(crmclient.Ticketer).CreateTicket(ctx, Ticket("around-ticket"))
+			_, err := able[crmclient.Ticketer](c).CreateTicket(ctx, Ticket("around-ticket"))
 			return err
 		},
 		func(t *testing.T, b *bench) { wantTicket(t, b.fake.(TicketKeeper), "around-ticket") })

@@ -81,12 +81,8 @@ func (c *Client) beginChanges(ctx context.Context, t *table, query url.Values) (
 
 // ownUser returns the id of the application user.
 func (c *Client) ownUser(ctx context.Context) (string, error) {
-	if id, ok := c.regarding.get("whoami"); ok {
-		return id, nil
-	}
-	who, err := c.whoAmI(ctx)
-	if err == nil {
-		c.regarding.put("whoami", who.text("UserId"))
-	}
-	return who.text("UserId"), err
+	return c.regarding.Read("whoami", func() (string, error) {
+		who, err := c.whoAmI(ctx)
+		return who.text("UserId"), err
+	})
 }

@@ -21,7 +21,7 @@ func (c *Client) whoAmI(ctx context.Context) (row, error) {
 		return nil, err
 	}
 	var r row
-	return r, decode(answer, &r)
+	return r, answer.Exact(&r)
 }
 
 // Check signs in, compares tables and columns with the metadata, tries the queries of the search, and writes nothing.

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/idna"
-
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
 )
@@ -129,34 +127,20 @@ func contactOf(p person, r row, address string) crmclient.Contact {
 
 // usersOf returns the ids of users by address. Addresses of others are left out.
 func (c *Client) usersOf(ctx context.Context, addresses []string) (map[string]string, error) {
-	out := map[string]string{}
-	var ask []string
-	for _, a := range addresses {
-		if id, ok := c.users.get(a); !ok {
-			ask = append(ask, a)
-		} else if id != "" {
-			out[a] = id
-		}
-	}
-	slices.Sort(ask)
-	for _, batch := range batches(slices.Compact(ask), 1) {
-		filter := "isdisabled eq false and " + anyOf([]string{"internalemailaddress"}, batch)
-		rows, err := c.list(ctx, sets[tableUser][0], url.Values{"$select": {"systemuserid,internalemailaddress"}, "$filter": {filter}}, 0)
-		if err != nil {
-			return nil, fmt.Errorf("find users: %w", err)
-		}
+	return c.users.ReadAll(addresses, func(ask []string) (map[string]string, error) {
 		ids := map[string]string{}
-		for _, r := range rows {
-			ids[strings.ToLower(r.text("internalemailaddress"))] = r.text("systemuserid")
-		}
-		for _, a := range batch {
-			c.users.put(a, ids[a])
-			if ids[a] != "" {
-				out[a] = ids[a]
+		for _, batch := range batches(ask, 1) {
+			filter := "isdisabled eq false and " + anyOf([]string{"internalemailaddress"}, batch)
+			rows, err := c.list(ctx, sets[tableUser][0], url.Values{"$select": {"systemuserid,internalemailaddress"}, "$filter": {filter}}, 0)
+			if err != nil {
+				return nil, fmt.Errorf("find users: %w", err)
+			}
+			for _, r := range rows {
+				ids[strings.ToLower(r.text("internalemailaddress"))] = r.text("systemuserid")
 			}
 		}
-	}
-	return out, nil
+		return ids, nil
+	})
 }
 
 func (c *Client) userID(ctx context.Context, address string) (string, error) {
@@ -178,28 +162,18 @@ func (c *Client) CreateLead(ctx context.Context, p crmclient.Person, owner strin
 }
 
 func (c *Client) addPerson(ctx context.Context, as person, p crmclient.Person, owner string) (crmclient.Contact, error) {
-	address := strings.ToLower(p.Address)
-	release, err := c.turns.Take(ctx, "person:"+address) // Dataverse itself lets several have one address
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer release()
-	found, err := c.FindContacts(ctx, []string{address})
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	for _, f := range found {
-		if f.Kind == crmclient.KindContact || f.Kind == as.kind {
-			return f, nil
-		}
-	}
+	return c.turns.Person(ctx, as.kind, p.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.makePerson(ctx, as, p, owner)
+	})
+}
+
+func (c *Client) makePerson(ctx context.Context, as person, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	m := c.maps.contact
 	if as.table == tableLead {
 		m = c.maps.lead
 	}
-	values := fieldmap.Contact(p, owner)
-	values["address"] = address
-	fields, err := m.Apply(values)
+	fields, err := m.Apply(fieldmap.Contact(p, owner))
 	if err != nil {
 		return crmclient.Contact{}, err
 	}
@@ -214,7 +188,7 @@ func (c *Client) addPerson(ctx context.Context, as person, p crmclient.Person, o
 	if err != nil {
 		return crmclient.Contact{}, fmt.Errorf("create %s: %w", as.table, err)
 	}
-	made := contactOf(as, r, address)
+	made := contactOf(as, r, p.Address)
 	if made.ID == "" {
 		return made, &crmclient.Error{Class: crmclient.ClassRetry, Message: "the answer has no id of the new row"}
 	}
@@ -232,16 +206,12 @@ func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Comp
 	if domain == "" {
 		return crmclient.Company{}, false, nil
 	}
-	forms := []string{strings.ToLower(domain)}
-	if ascii, err := idna.Lookup.ToASCII(domain); err == nil && ascii != forms[0] {
-		forms = append(forms, ascii)
-	}
 	column, test, before := "websiteurl", "contains", ""
 	if c.cfg.CompanyBy == CompanyByEmail {
 		column, test, before = "emailaddress1", "endswith", "@"
 	}
 	var tests []string
-	for _, f := range forms {
+	for _, f := range crmclient.DomainForms(domain) {
 		tests = append(tests, fmt.Sprintf("%s(%s,%s)", test, column, text(before+f)))
 	}
 	rows, err := c.list(ctx, "accounts", url.Values{
@@ -250,29 +220,9 @@ func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Comp
 	if err != nil {
 		return crmclient.Company{}, false, fmt.Errorf("find account: %w", err)
 	}
-	if column == "websiteurl" {
-		rows = slices.DeleteFunc(rows, func(r row) bool { return !within(r.text(column), forms, false) })
-		if len(rows) > 1 { // branches have pages of their own: the head office has the domain itself
-			rows = slices.DeleteFunc(rows, func(r row) bool { return !within(r.text(column), forms, true) })
-		}
-	}
-	if len(rows) != 1 {
+	r, ok := crmclient.CompanyAt(rows, func(r row) string { return r.text(column) }, domain)
+	if !ok {
 		return crmclient.Company{}, false, nil
 	}
-	r := rows[0]
 	return crmclient.Company{ID: r.text("accountid"), Name: r.text("name"), Domain: domain, Owner: strings.ToLower(r.text("owninguser/internalemailaddress"))}, true, nil
-}
-
-// within says whether a website is in one of the domains, or is just one of them.
-func within(website string, domains []string, exact bool) bool {
-	website = strings.ToLower(strings.TrimSpace(website))
-	if !strings.Contains(website, "://") {
-		website = "http://" + website
-	}
-	u, err := url.Parse(website)
-	if err != nil {
-		return false
-	}
-	host := strings.TrimPrefix(strings.TrimSuffix(u.Hostname(), "."), "www.")
-	return slices.ContainsFunc(domains, func(d string) bool { return host == d || !exact && strings.HasSuffix(host, "."+d) })
 }

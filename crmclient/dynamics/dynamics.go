@@ -20,9 +20,9 @@ type Client struct {
 	tokens    oauth.Source
 	transport *crmclient.Transport
 	maps      mappings
-	users     cache[string]
-	tables    cache[*table]
-	regarding cache[string]
+	users     crmclient.Cache[string] // ids by address
+	tables    crmclient.Cache[*table]
+	regarding crmclient.Cache[string]
 	turns     crmclient.Turns
 }
 
@@ -53,7 +53,7 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 		return nil, fmt.Errorf("url: %w", err)
 	}
 	c := &Client{cfg: cfg, root: base.JoinPath("/api/data/", cfg.APIVersion, "/")}
-	c.users.now, c.tables.now, c.regarding.now = d.Clock, d.Clock, d.Clock
+	c.users.Now, c.tables.Now, c.regarding.Now = d.Clock, d.Clock, d.Clock
 	if c.maps, err = newMappings(cfg); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 	if err != nil {
 		return crmclient.Receipt{}, fmt.Errorf("find mail: %w", err)
 	}
-	files, left := c.filesFor(a.Attachments, a.AttachmentsLeft)
+	files, left := c.files().Split(a.Attachments, a.AttachmentsLeft)
 	duplicate := mail != nil
 	if !duplicate {
 		if mail, duplicate, err = c.makeMail(ctx, a, left); err != nil {

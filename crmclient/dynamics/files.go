@@ -2,16 +2,12 @@ package dynamics
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
+	"heliograph/crmclient/upload"
 )
 
 const (
@@ -20,29 +16,13 @@ const (
 	fileName = 255 // activitymimeattachment.filename
 )
 
-// filesFor splits the attachments into those that are uploaded and those that are only named in the text.
-func (c *Client) filesFor(files []crmclient.Attachment, already []crmclient.AttachmentLeft) (send []crmclient.Attachment, left []crmclient.AttachmentLeft) {
-	left = append(left, already...)
-	most := c.cfg.maxAttachment()
-	for _, f := range files {
-		why := ""
-		switch {
-		case most == 0:
-			why = "files are not written into Dynamics"
-		case f.Open == nil:
-			why = "its content is not there"
-		case f.Size > most:
-			why = fmt.Sprintf("more than %d bytes", most)
-		case len(send) == maxFiles:
-			why = fmt.Sprintf("more than %d files", maxFiles)
-		}
-		if why == "" {
-			send = append(send, f)
-			continue
-		}
-		left = append(left, crmclient.AttachmentLeft{Name: f.Name, Size: f.Size, Reason: why})
+// files are what is uploaded of a mail's files.
+func (c *Client) files() upload.Limits {
+	l := upload.Limits{Bytes: c.cfg.maxAttachment(), Files: maxFiles}
+	if l.Bytes == 0 {
+		l.None = "files are not written into Dynamics"
 	}
-	return send, left
+	return l
 }
 
 // attach uploads files to a mail, but not those that an earlier try has uploaded: of the same name and hash.
@@ -87,27 +67,10 @@ func (c *Client) upload(ctx context.Context, mail string, f crmclient.Attachment
 	if kind == "" {
 		kind = "application/octet-stream"
 	}
-	head, err := json.Marshal(map[string]string{
+	file := upload.JSON(f, "body", map[string]string{
 		"objectid_activitypointer@odata.bind": "/activitypointers(" + mail + ")", "objecttypecode": tableEmail,
 		"filename": nameOf(f), "mimetype": kind, "subject": subjectOf(f),
 	})
-	if err != nil {
-		return &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the file's name cannot be written as JSON", Err: err}
-	}
-	start, end := string(head[:len(head)-1])+`,"body":"`, `"}`
-	_, err = c.do(ctx, request{
-		method: http.MethodPost, path: "activitymimeattachments",
-		stream: func(ctx context.Context) (io.ReadCloser, int64, error) {
-			content, err := f.Open(ctx)
-			if err != nil {
-				return nil, 0, &crmclient.Error{Class: crmclient.ClassRetry, Message: "the file cannot be read", Err: err}
-			}
-			body := crmclient.Base64Body(start, end, func(w io.Writer) error {
-				_, err := io.Copy(w, content)
-				return errors.Join(err, content.Close())
-			})
-			return body, int64(len(start)) + int64(base64.StdEncoding.EncodedLen(int(f.Size))) + int64(len(end)), nil
-		},
-	})
+	_, err := c.do(ctx, request{method: http.MethodPost, path: "activitymimeattachments", body: file})
 	return err
 }

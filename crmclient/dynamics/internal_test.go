@@ -15,7 +15,6 @@ func FuzzForeignTexts(f *testing.F) {
 		if l[0] != '\'' || l[len(l)-1] != '\'' || strings.Contains(inner, "'") || strings.ContainsAny(l, "\r\n\x00") {
 			t.Errorf("the literal of %q is %q", s, l)
 		}
-		within(s, []string{"acme.example"}, false)
 		row{"modifiedon": s}.time("modifiedon")
 	})
 }

@@ -24,7 +24,7 @@ type column struct {
 
 // tableOf reads the metadata of a table, from memory where it can.
 func (c *Client) tableOf(ctx context.Context, name string) (*table, error) {
-	if t, ok := c.tables.get(name); ok {
+	if t, ok := c.tables.Get(name); ok {
 		return t, nil
 	}
 	if !nameForm.MatchString(name) {
@@ -39,7 +39,7 @@ func (c *Client) tableOf(ctx context.Context, name string) (*table, error) {
 		return nil, fmt.Errorf("read metadata of %s: %w", name, err)
 	}
 	var head row
-	if err := decode(answer, &head); err != nil {
+	if err := answer.Exact(&head); err != nil {
 		return nil, err
 	}
 	t := &table{name: name, set: head.text("EntitySetName"), key: head.text("PrimaryIdAttribute"), columns: map[string]column{}}
@@ -64,7 +64,7 @@ func (c *Client) tableOf(ctx context.Context, name string) (*table, error) {
 		t.columns[n] = column{kind: r.text("AttributeType"), creates: creates, updates: updates, required: required == "ApplicationRequired" && creates}
 		t.order = append(t.order, n)
 	}
-	c.tables.put(name, t)
+	c.tables.Put(name, t)
 	return t, nil
 }
 

@@ -77,7 +77,7 @@ func (c *Client) list(ctx context.Context, path string, query url.Values, limit 
 			return nil, err
 		}
 		var p page
-		if err := decode(answer, &p); err != nil {
+		if err := answer.Exact(&p); err != nil {
 			return nil, err
 		}
 		rows = append(rows, p.Value...)

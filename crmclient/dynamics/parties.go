@@ -107,7 +107,7 @@ func (c *Client) bindRegarding(ctx context.Context, a *crmclient.Activity, field
 
 // regardingName returns the property of an email for what it regards: the name differs among environments.
 func (c *Client) regardingName(ctx context.Context, table string) (string, error) {
-	if name, ok := c.regarding.get(table); ok {
+	if name, ok := c.regarding.Get(table); ok {
 		return name, nil
 	}
 	rows, err := c.list(ctx, "EntityDefinitions(LogicalName='"+table+"')/OneToManyRelationships", url.Values{
@@ -119,7 +119,7 @@ func (c *Client) regardingName(ctx context.Context, table string) (string, error
 	}
 	for _, r := range rows {
 		if name := r.text("ReferencingEntityNavigationPropertyName"); nameForm.MatchString(name) {
-			c.regarding.put(table, name)
+			c.regarding.Put(table, name)
 			return name, nil
 		}
 	}

@@ -30,7 +30,7 @@ func (c *Client) ReadRecord(ctx context.Context, object, id string) (crmclient.R
 		return crmclient.Record{}, fmt.Errorf("read %s: %w", object, err)
 	}
 	var r row
-	if err := decode(answer, &r); err != nil {
+	if err := answer.Exact(&r); err != nil {
 		return crmclient.Record{}, err
 	}
 	return c.record(t, r), nil

@@ -175,7 +175,7 @@ func (c *Client) list(ctx context.Context, object string, l listQuery) (page []m
 	}
 	a, err := c.send(ctx, http.MethodGet, object, q, http.NoBody, nil)
 	if err == nil {
-		err = decode(a, &answer)
+		err = a.Exact(&answer)
 	}
 	if err != nil {
 		return nil, false, err
@@ -184,16 +184,6 @@ func (c *Client) list(ctx context.Context, object string, l listQuery) (page []m
 	end := l.offset + len(answer.List)
 	more = answer.Total == -1 || answer.Total > end || answer.Total < -1 && len(answer.List) == l.size
 	return answer.List, more && len(answer.List) > 0 && end < maxOffset, nil
-}
-
-// decode keeps numbers exact.
-func decode(a *crmclient.Answer, into any) error {
-	d := json.NewDecoder(bytes.NewReader(a.Body))
-	d.UseNumber()
-	if a.Truncated || d.Decode(into) != nil {
-		return a.JSON(into) // says what is wrong
-	}
-	return nil
 }
 
 func text(record map[string]any, field string) string {

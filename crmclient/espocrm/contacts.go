@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"heliograph/crmclient"
@@ -58,7 +57,7 @@ func (c *Client) findPeople(ctx context.Context, object, kind string, asked []st
 				return nil, err
 			}
 			for _, a := range found {
-				owner, err := c.users.address(ctx, c, text(r, "assignedUserId"))
+				owner, err := c.users.Email(ctx, text(r, "assignedUserId"))
 				if err != nil {
 					return nil, err
 				}
@@ -123,23 +122,16 @@ func (c *Client) CreateLead(ctx context.Context, p crmclient.Person, owner strin
 }
 
 func (c *Client) createPerson(ctx context.Context, object, kind string, p crmclient.Person, owner string) (crmclient.Contact, error) {
-	release, err := c.turns.Take(ctx, "person "+p.Address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer release()
-	there, err := c.FindContacts(ctx, []string{p.Address})
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	for _, found := range there {
-		if found.Kind == crmclient.KindContact || kind == crmclient.KindLead {
-			return found, nil
-		}
-	}
+	return c.turns.Person(ctx, kind, p.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.makePerson(ctx, object, kind, p, owner)
+	})
+}
+
+func (c *Client) makePerson(ctx context.Context, object, kind string, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	v := fieldmap.Contact(p, owner)
 	fields := map[string]any{"firstName": v["first_name"], "lastName": v["last_name"], "emailAddress": p.Address}
-	user, err := c.users.id(ctx, c, owner)
+	user, err := c.users.ID(ctx, owner)
 	if err != nil {
 		return crmclient.Contact{}, err
 	}
@@ -169,7 +161,7 @@ func (c *Client) ContactByID(ctx context.Context, id string) (crmclient.Contact,
 		if err != nil {
 			return crmclient.Contact{}, false, err
 		}
-		owner, err := c.users.address(ctx, c, text(r.Fields, "assignedUserId"))
+		owner, err := c.users.Email(ctx, text(r.Fields, "assignedUserId"))
 		if err != nil {
 			return crmclient.Contact{}, false, err
 		}
@@ -191,16 +183,10 @@ func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Comp
 		return crmclient.Company{}, false, err
 	}
 	for _, r := range page {
-		host := strings.ToLower(text(r, "website"))
-		if _, rest, ok := strings.Cut(host, "://"); ok {
-			host = rest
-		}
-		host, _, _ = strings.Cut(host, "/")
-		host, _, _ = strings.Cut(host, ":")
-		if host != domain && !strings.HasSuffix(host, "."+domain) {
+		if !crmclient.AtDomain(text(r, "website"), domain) {
 			continue
 		}
-		owner, err := c.users.address(ctx, c, text(r, "assignedUserId"))
+		owner, err := c.users.Email(ctx, text(r, "assignedUserId"))
 		return crmclient.Company{ID: text(r, "id"), Name: text(r, "name"), Domain: domain, Owner: owner}, err == nil, err
 	}
 	return crmclient.Company{}, false, nil
@@ -249,7 +235,7 @@ func (c *Client) ListContacts(ctx context.Context, cursor string) ([]crmclient.C
 const pageOverlap = 10
 
 func (c *Client) contactRecord(ctx context.Context, r map[string]any, kind string) (crmclient.ContactRecord, error) {
-	owner, err := c.users.address(ctx, c, text(r, "assignedUserId"))
+	owner, err := c.users.Email(ctx, text(r, "assignedUserId"))
 	if err != nil {
 		return crmclient.ContactRecord{}, err
 	}
@@ -274,26 +260,13 @@ func timeOf(r map[string]any, field string) time.Time {
 	return t
 }
 
-const (
-	usersFor = 10 * time.Minute // how long users are remembered
-	maxUsers = 5000
-)
+const maxUsers = 5000
 
-// users knows Espo's users by id and by mail address.
-type users struct {
-	mu        sync.Mutex // guards the rest, and is held while they are read
-	until     time.Time
-	byID      map[string]string
-	byAddress map[string]string
-}
-
-func (u *users) load(ctx context.Context, c *Client) error {
-	if c.now().Before(u.until) {
-		return nil
-	}
-	byID, byAddress := map[string]string{}, map[string]string{}
+// readUsers reads Espo's users.
+func (c *Client) readUsers(ctx context.Context) ([]crmclient.User, error) {
+	var all []crmclient.User
 	l := listQuery{fields: []string{"id", "userName", "emailAddress"}, order: "createdAt", size: 200}
-	for more := true; more && len(byID) < maxUsers; l.offset += l.size {
+	for more := true; more && len(all) < maxUsers; l.offset += l.size {
 		var page []map[string]any
 		var err error
 		page, more, err = c.list(ctx, "User", l)
@@ -301,38 +274,11 @@ func (u *users) load(ctx context.Context, c *Client) error {
 			break // without the right to read users nobody is an owner
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range page {
-			a := strings.ToLower(text(r, "emailAddress"))
-			byID[text(r, "id")] = a
-			if a != "" {
-				byAddress[a] = text(r, "id")
-			}
+			all = append(all, crmclient.User{ID: text(r, "id"), Email: text(r, "emailAddress"), Active: true})
 		}
 	}
-	u.byID, u.byAddress, u.until = byID, byAddress, c.now().Add(usersFor)
-	return nil
-}
-
-// id returns the user with a mail address, or nothing.
-func (u *users) id(ctx context.Context, c *Client, address string) (string, error) {
-	if address == "" {
-		return "", nil
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	err := u.load(ctx, c)
-	return u.byAddress[address], err
-}
-
-// address returns the mail address of a user, or nothing.
-func (u *users) address(ctx context.Context, c *Client, id string) (string, error) {
-	if id == "" {
-		return "", nil
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	err := u.load(ctx, c)
-	return u.byID[id], err
+	return all, nil
 }

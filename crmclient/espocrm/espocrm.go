@@ -137,7 +137,7 @@ type Client struct {
 	mail      *fieldmap.Map
 	ticket    *fieldmap.Map
 	now       func() time.Time
-	users     users
+	users     crmclient.Users
 	turns     crmclient.Turns
 }
 
@@ -168,6 +168,7 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 		return nil, err
 	}
 	c := &Client{cfg: cfg, base: u.JoinPath("api/v1/"), now: d.Clock}
+	c.users = crmclient.Users{Read: c.readUsers, Now: d.Clock}
 	if strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api/v1") {
 		c.base = u.JoinPath("/")
 	}

@@ -181,7 +181,7 @@ func (c *Client) ownFields(ctx context.Context, a *crmclient.Activity) (map[stri
 		fields["parentType"], fields["parentId"] = kind, id
 	}
 	if a.Owner != "" {
-		id, err := c.users.id(ctx, c, a.Owner)
+		id, err := c.users.ID(ctx, a.Owner)
 		if err != nil {
 			return nil, err
 		}

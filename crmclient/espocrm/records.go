@@ -60,7 +60,7 @@ func (c *Client) ReadRecord(ctx context.Context, object, id string) (crmclient.R
 	}
 	var fields map[string]any
 	if err == nil {
-		err = decode(a, &fields)
+		err = a.Exact(&fields)
 	}
 	if err != nil {
 		return crmclient.Record{}, err
@@ -164,7 +164,7 @@ func (c *Client) CreateRecord(ctx context.Context, object, key string, fields ma
 	if err != nil || ok {
 		return crmclient.Receipt{RemoteID: there.ID, URL: there.URL, Duplicate: ok}, err
 	}
-	fields = values(fields)
+	fields = crmclient.WithTimes(fields, timeLayout)
 	fields[c.cfg.keyField()] = key
 	var made map[string]any
 	if _, err := c.create(ctx, object, fields, &made); err != nil {
@@ -175,20 +175,6 @@ func (c *Client) CreateRecord(ctx context.Context, object, key string, fields ma
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassRetry, Message: "EspoCRM told no id of the new record"}
 	}
 	return crmclient.Receipt{RemoteID: r.ID, URL: r.URL}, nil
-}
-
-// values writes times as Espo does.
-func values(fields map[string]any) map[string]any {
-	out := maps.Clone(fields)
-	if out == nil {
-		out = map[string]any{}
-	}
-	for name, v := range out {
-		if t, ok := v.(time.Time); ok {
-			out[name] = t.UTC().Format(timeLayout)
-		}
-	}
-	return out
 }
 
 func (c *Client) byKey(ctx context.Context, object, key string) (crmclient.Record, bool, error) {
@@ -204,7 +190,7 @@ func (c *Client) UpdateRecord(ctx context.Context, object, id string, fields map
 	if err := errors.Join(checkName("the object", object), checkName("the id", id)); err != nil {
 		return err
 	}
-	err := c.call(ctx, http.MethodPut, object+"/"+id, nil, values(fields), nil)
+	err := c.call(ctx, http.MethodPut, object+"/"+id, nil, crmclient.WithTimes(fields, timeLayout), nil)
 	if statusOf(err) == http.StatusNotFound {
 		return noRecord(object, id)
 	}
@@ -281,7 +267,7 @@ func (c *Client) CreateTicket(ctx context.Context, t *crmclient.Ticket) (crmclie
 	}
 	maps.Copy(fields, t.Fields)
 	if t.Assignee != "" {
-		id, err := c.users.id(ctx, c, t.Assignee)
+		id, err := c.users.ID(ctx, t.Assignee)
 		if err != nil {
 			return crmclient.Receipt{}, err
 		}
@@ -332,7 +318,7 @@ func (c *Client) FindTicket(ctx context.Context, key string) (crmclient.Record, 
 
 // AssignTicket gives a case to a user.
 func (c *Client) AssignTicket(ctx context.Context, id, assignee string) error {
-	user, err := c.users.id(ctx, c, assignee)
+	user, err := c.users.ID(ctx, assignee)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@
 //
 //   - fieldmap.go: Fields, New, Apply
 //   - step.go, run.go: the steps and what they do; text.go, date.go: cutting, HTML, dates
-//   - source.go: the values of an activity, a contact and a ticket
+//   - source.go: the values of an activity, a contact and a ticket; letter.go: a mail as one text
 //   - validate.go: comparing with the CRM's metadata
 //
 // It does not build nested bodies: what a vendor wants around the fields is the connector's. A step may

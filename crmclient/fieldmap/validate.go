@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"heliograph/config"
 	"heliograph/crmclient"
 )
 
@@ -55,7 +56,7 @@ func nearestField(name string, writable []string, fields []crmclient.Field) stri
 			return fmt.Sprintf("; %s is the label of %s", name, f.Name)
 		}
 	}
-	if near := nearest(name, writable); near != "" {
+	if near := config.Nearest(name, writable); near != "" {
 		return "; nearest is " + near
 	}
 	return ""
@@ -102,7 +103,7 @@ func typeKind(word string) Kind {
 }
 
 func didYouMean(name string, known []string) string {
-	if near := nearest(name, known); near != "" {
+	if near := config.Nearest(name, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
@@ -113,41 +114,4 @@ func hintSources(name string, s Sources) string {
 		return hint
 	}
 	return "; there are " + strings.Join(s.Names(), ", ")
-}
-
-// nearest returns the name with the fewest typing errors between it and the one that was written, or nothing if all are too far away.
-func nearest(name string, names []string) string {
-	const most = 64 // runes that are compared
-	a := []rune(strings.ToLower(name))
-	best, bestDistance := "", 1+min(3, 1+len(a)/4)
-	names = slices.Clone(names)
-	slices.Sort(names)
-	for _, other := range names {
-		b := []rune(strings.ToLower(other))
-		if d := distance(a[:min(len(a), most)], b[:min(len(b), most)]); d < bestDistance {
-			best, bestDistance = other, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to add, drop or change between a and b.
-func distance(a, b []rune) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, ra := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, rb := range b {
-			change := diagonal
-			if ra != rb {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
@@ -26,9 +25,6 @@ func activityFields() fieldmap.Fields {
 	return fieldmap.Fields{"active_record_content": fieldmap.From(sourceContent)}
 }
 
-// changing are the sources that may change after a mail was logged.
-var changing = []string{"accounts", "bcc", "bcc_addresses", "thread", "unconfirmed"}
-
 func (c Config) mappings() (mappings, error) {
 	sources := fieldmap.ActivitySources().With(fieldmap.Sources{sourceContent: fieldmap.Text})
 	var m mappings
@@ -36,36 +32,8 @@ func (c Config) mappings() (mappings, error) {
 	m.activity, err = fieldmap.New("activities: fields", sources, activityFields(), c.Activities.Fields)
 	m.contacts, err2 = fieldmap.New("contacts: fields", fieldmap.ContactSources(), nil, c.Contacts.Fields)
 	m.leads, err3 = fieldmap.New("leads: fields", fieldmap.ContactSources(), nil, c.Leads.Fields)
-	for name, f := range c.Activities.Fields {
-		if slices.ContainsFunc(append([]string{f.From}, f.Or...), func(s string) bool { return slices.Contains(changing, s) }) {
-			m.late = append(m.late, name)
-		}
-	}
+	m.late = c.Activities.Fields.Late()
 	return m, errors.Join(err, err2, err3)
-}
-
-// content writes the mail as one text.
-func content(a *crmclient.Activity) string {
-	var b strings.Builder
-	line := func(label, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%s: %s\n", label, value)
-		}
-	}
-	v := fieldmap.Activity(a)
-	list := func(source string) string {
-		l, _ := v[source].([]string)
-		return strings.Join(l, ", ")
-	}
-	line("主题", a.Subject)
-	line("时间", a.Date.In(time.FixedZone("CST", 8*60*60)).Format("2006-01-02 15:04"))
-	line("发件人", v["from"].(string))
-	line("收件人", list("to"))
-	line("抄送", list("cc"))
-	line("附件", list("attachments"))
-	line("未同步的附件", list("attachments_left"))
-	b.WriteString("\n" + a.Text)
-	return b.String()
 }
 
 func usableKey(key string) error {
@@ -109,7 +77,7 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 		return crmclient.Receipt{RemoteID: id, Duplicate: id != ""}, err
 	}
 	v := fieldmap.Activity(a)
-	v[sourceContent] = content(a)
+	v[sourceContent] = fieldmap.Letter(a)
 	values, err := c.maps.activity.Apply(v)
 	if err != nil {
 		return crmclient.Receipt{}, err
@@ -222,7 +190,7 @@ func (c *Client) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activit
 		return crmclient.Receipt{}, gone()
 	}
 	v := fieldmap.Activity(a)
-	v[sourceContent] = content(a)
+	v[sourceContent] = fieldmap.Letter(a)
 	values, err := c.maps.activity.Apply(v)
 	if err != nil {
 		return crmclient.Receipt{}, err

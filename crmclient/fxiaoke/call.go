@@ -1,7 +1,6 @@
 package fxiaoke
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,16 +75,14 @@ func (c *Client) await(ctx context.Context, path string) error {
 
 // send posts a body once. What stands in hide is shown in no error.
 func (c *Client) send(ctx context.Context, path string, body map[string]any, into any, hide *crmclient.Redactor) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(body); err != nil {
-		return permanent("%s: the request cannot be written as JSON", path)
+	content, err := crmclient.JSONBody(body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if err := c.await(ctx, path); err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(b.Bytes()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, content)
 	if err != nil {
 		return configuration("", "the request cannot be built: check url")
 	}
@@ -94,10 +91,8 @@ func (c *Client) send(ctx context.Context, path string, body map[string]any, int
 	if err := c.classify(path, answer, err, hide); err != nil {
 		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(answer.Body))
-	d.UseNumber()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%s: %w", path, &crmclient.Error{Class: crmclient.ClassRetry, Message: "the answer has another shape than expected", RequestID: answer.RequestID})
+	if err := answer.Exact(into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }

@@ -169,20 +169,13 @@ func (c *Client) createPerson(ctx context.Context, k kind, p crmclient.Person, o
 	if !strings.Contains(p.Address, "@") || usableKey(p.Address) != nil {
 		return crmclient.Contact{}, permanent("a contact needs a mail address")
 	}
-	release, err := c.turns.Take(ctx, "person\x00"+p.Address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer release()
-	found, err := c.FindContacts(ctx, []string{p.Address})
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	for _, f := range found { // a lead does not stand in for a contact, but a contact for a lead
-		if f.Kind == k.name || f.Kind == crmclient.KindContact {
-			return f, nil
-		}
-	}
+	return c.turns.Person(ctx, k.name, p.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.makePerson(ctx, k, p, owner)
+	})
+}
+
+func (c *Client) makePerson(ctx context.Context, k kind, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	s, err := c.schemaOf(ctx, k.people.Object)
 	if err != nil {
 		return crmclient.Contact{}, err

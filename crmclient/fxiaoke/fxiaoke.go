@@ -2,7 +2,6 @@ package fxiaoke
 
 import (
 	"strings"
-	"sync"
 	"time"
 
 	"heliograph/crmclient"
@@ -21,10 +20,8 @@ type Client struct {
 	mails     map[string]string // and back
 	aes       []byte
 	turns     crmclient.Turns // one at a time on a key, between looking it up and writing
+	schemas   crmclient.Cache[*schema]
 	now       func() time.Time
-
-	mu      sync.Mutex // guards schemas
-	schemas map[string]*schema
 }
 
 var (
@@ -48,7 +45,8 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	c := &Client{cfg: cfg, base: cfg.URL, deps: d, users: map[string]string{}, mails: map[string]string{}, now: d.Clock, schemas: map[string]*schema{}}
+	c := &Client{cfg: cfg, base: cfg.URL, deps: d, users: map[string]string{}, mails: map[string]string{}, now: d.Clock}
+	c.schemas.Now, c.schemas.For = d.Clock, schemaAge
 	for address, id := range cfg.Members {
 		address = strings.ToLower(address)
 		c.users[address], c.mails[id] = id, address

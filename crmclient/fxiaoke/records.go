@@ -2,17 +2,15 @@ package fxiaoke
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 // recordID is what ids look like: hexadecimal digits, of two lengths in practice.
@@ -62,28 +60,11 @@ type place struct {
 	After  string `json:"a"`
 }
 
-func encodeCursor(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "" // not of the types that are given here
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func decodeCursor(cursor string, into any) error {
-	const most = 64 << 10
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(cursor) > most || json.Unmarshal(b, into) != nil {
-		return crmclient.ErrCursorExpired
-	}
-	return nil
-}
-
 // QueryRecords searches an object. Each condition is checked once more on what comes.
-func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, cursor string) ([]crmclient.Record, string, error) {
+func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, text string) ([]crmclient.Record, string, error) {
 	at := place{Object: q.Object}
-	if cursor != "" {
-		if err := decodeCursor(cursor, &at); err != nil || at.Object != q.Object || !recordID.MatchString(at.After) {
+	if text != "" {
+		if err := cursor.Decode(text, &at); err != nil || at.Object != q.Object || !recordID.MatchString(at.After) {
 			return nil, "", crmclient.ErrCursorExpired
 		}
 	}
@@ -119,7 +100,7 @@ func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, cursor str
 	if len(rows) < limit {
 		return out, "", nil
 	}
-	return out, encodeCursor(at), nil
+	return out, cursor.Encode(at), nil
 }
 
 // operators are the vendor's words for comparisons.
@@ -167,42 +148,10 @@ func (s *schema) filters(where []crmclient.Condition) ([]condition, error) {
 
 // holds checks the conditions on a record.
 func (s *schema) holds(where []crmclient.Condition, r row) bool {
-	for _, w := range where {
-		got := s.decode(w.Field, r[w.Field])
-		in, _ := w.Value.([]any)
-		ok := false
-		switch w.Is {
-		case crmclient.Equal:
-			ok = compare(got, w.Value) == 0
-		case crmclient.NotEqual:
-			ok = compare(got, w.Value) != 0
-		case crmclient.Less:
-			ok = compare(got, w.Value) == -1
-		case crmclient.LessEqual:
-			c := compare(got, w.Value)
-			ok = c == -1 || c == 0
-		case crmclient.Greater:
-			ok = compare(got, w.Value) == 1
-		case crmclient.GreaterEqual:
-			c := compare(got, w.Value)
-			ok = c == 1 || c == 0
-		case crmclient.In:
-			ok = slices.ContainsFunc(in, func(v any) bool { return compare(got, v) == 0 })
-		case crmclient.Contains:
-			ok = strings.Contains(strings.ToLower(fmt.Sprint(got)), strings.ToLower(fmt.Sprint(w.Value)))
-		}
-		if !ok {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(where, func(w crmclient.Condition) bool { return !w.Holds(s.decode(w.Field, r[w.Field]), compare) })
 }
 
-// unlike is what compare says of values that have no order.
-const unlike = 2
-
 func compare(a, b any) int {
-	const maxDigits = 60
 	if t, ok := a.(time.Time); ok {
 		u, ok := b.(time.Time)
 		if s, is := b.(string); is {
@@ -211,86 +160,45 @@ func compare(a, b any) int {
 			ok = err == nil
 		}
 		if !ok {
-			return unlike
+			return crmclient.Unordered
 		}
 		return t.Compare(u)
 	}
-	s, t := fmt.Sprint(a), fmt.Sprint(b)
-	if _, isNumber := a.(json.Number); isNumber && len(s) < maxDigits && len(t) < maxDigits && !strings.ContainsAny(s+t, "eE/") {
-		x, ok := new(big.Rat).SetString(s)
-		y, ok2 := new(big.Rat).SetString(t)
-		if ok && ok2 {
-			return x.Cmp(y)
-		}
+	if a == nil {
+		return crmclient.Unordered
 	}
-	if a != nil && s == t {
-		return 0
-	}
-	return unlike
-}
-
-const (
-	// overlap is how far back each poll looks again: the vendor's clock and ours differ.
-	overlap = 2 * time.Minute
-	// maxSeen bounds how many records of the overlap a cursor remembers. Beyond it records are told twice.
-	maxSeen = 300
-	// maxOffset is the vendor's.
-	maxOffset = 10_000
-)
-
-// watch is the cursor of an object that is polled.
-type watch struct {
-	Object string `json:"o"`
-	Since  int64  `json:"s"` // ms
-	Seen   []seen `json:"n,omitempty"`
-}
-
-type seen struct {
-	ID string `json:"i"`
-	At int64  `json:"m"`
+	_, number := a.(json.Number)
+	return crmclient.CompareTexts(fmt.Sprint(a), fmt.Sprint(b), number)
 }
 
 // RecordChanges reads records by the time of their last change.
-func (c *Client) RecordChanges(ctx context.Context, object string, _ []string, cursor string) ([]crmclient.RecordChange, string, error) {
-	at, begin := watch{Object: object, Since: c.now().UnixMilli()}, cursor == ""
-	if !begin {
-		if err := decodeCursor(cursor, &at); err != nil || at.Object != object {
-			return nil, "", crmclient.ErrCursorExpired
-		}
-	}
+func (c *Client) RecordChanges(ctx context.Context, object string, _ []string, text string) ([]crmclient.RecordChange, string, error) {
 	s, err := c.schemaOf(ctx, object)
 	if err != nil {
 		return nil, "", err
 	}
-	from := at.Since - overlap.Milliseconds()
-	var out []crmclient.RecordChange
-	for offset := 0; offset < maxOffset; offset += maxPage {
-		rows, err := c.query(ctx, object, []condition{{"last_modified_time", "GTE", []string{fmt.Sprint(from)}}}, "last_modified_time", offset, maxPage)
-		if err != nil {
-			return nil, "", fmt.Errorf("record changes: %w", err)
-		}
-		for _, r := range rows {
+	rows, next, err := cursor.Changed[row]{
+		Object: object, Page: maxPage,
+		Read: func(since time.Time, offset int) ([]row, error) {
+			return c.query(ctx, object, []condition{{"last_modified_time", "GTE", []string{fmt.Sprint(since.UnixMilli())}}}, "last_modified_time", offset, maxPage)
+		},
+		Mark: func(r row) (string, time.Time, error) {
 			when := r.modified()
 			if when.IsZero() {
-				return nil, "", &crmclient.Error{Class: crmclient.ClassRetry, Message: "a record came without last_modified_time"}
+				return "", when, &crmclient.Error{Class: crmclient.ClassRetry, Message: "a record came without last_modified_time"}
 			}
-			one := seen{r.id(), when.UnixMilli()}
-			if one.At < from || slices.Contains(at.Seen, one) {
-				continue
-			}
-			at.Since = max(at.Since, one.At)
-			at.Seen = append(at.Seen, one)
-			if !begin {
-				by := r.who("last_modified_by")
-				out = append(out, crmclient.RecordChange{Record: s.record(r), By: by, Own: by != "" && by == c.acting(ctx)})
-			}
-		}
-		if len(rows) < maxPage || len(out) > 0 {
-			break
-		}
+			return r.id(), when, nil
+		},
+	}.Poll(text, c.now())
+	if err != nil {
+		return nil, "", fmt.Errorf("record changes: %w", err)
 	}
-	at.trim()
-	return out, encodeCursor(at), nil
+	var out []crmclient.RecordChange
+	for _, r := range rows {
+		by := r.who("last_modified_by")
+		out = append(out, crmclient.RecordChange{Record: s.record(r), By: by, Own: by != "" && by == c.acting(ctx)})
+	}
+	return out, next, nil
 }
 
 // acting is the employee who does what we do.
@@ -300,15 +208,6 @@ func (c *Client) acting(ctx context.Context) string {
 		return ""
 	}
 	return t.Extra[extraUser]
-}
-
-func (w *watch) trim() {
-	old := w.Since - overlap.Milliseconds()
-	w.Seen = slices.DeleteFunc(w.Seen, func(e seen) bool { return e.At < old })
-	if extra := len(w.Seen) - maxSeen; extra > 0 {
-		slices.SortStableFunc(w.Seen, func(a, b seen) int { return int(a.At - b.At) })
-		w.Seen = slices.Delete(w.Seen, 0, extra)
-	}
 }
 
 var errEmpty = errors.New("the event is empty")

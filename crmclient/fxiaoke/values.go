@@ -29,25 +29,15 @@ type field struct {
 
 // schema is what an object consists of.
 type schema struct {
-	object  string
-	fields  map[string]field
-	fetched time.Time
+	object string
+	fields map[string]field
 }
 
 // computed are the types that nobody writes.
 var computed = []string{"auto_number", "formula", "count", "quote", "signature"}
 
-// maxSchemas bounds how many objects are remembered.
-const maxSchemas = 200
-
 func (c *Client) schemaOf(ctx context.Context, object string) (*schema, error) {
-	c.mu.Lock()
-	s := c.schemas[object]
-	c.mu.Unlock()
-	if s != nil && c.now().Sub(s.fetched) < schemaAge {
-		return s, nil
-	}
-	return c.describe(ctx, object)
+	return c.schemas.Read(object, func() (*schema, error) { return c.describe(ctx, object) })
 }
 
 func (c *Client) describe(ctx context.Context, object string) (*schema, error) {
@@ -72,18 +62,13 @@ func (c *Client) describe(ctx context.Context, object string) (*schema, error) {
 	if len(answer.Data.Describe.Fields) == 0 {
 		return nil, configuration(remedyRights, "object %s has no fields, or the acting employee may not see it", object)
 	}
-	s := &schema{object: object, fields: map[string]field{}, fetched: c.now()}
+	s := &schema{object: object, fields: map[string]field{}}
 	for name, f := range answer.Data.Describe.Fields {
 		if f.Active == nil || *f.Active {
 			s.fields[name] = f
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.schemas) >= maxSchemas {
-		clear(c.schemas)
-	}
-	c.schemas[object] = s
+	c.schemas.Put(object, s)
 	return s, nil
 }
 

@@ -2,7 +2,6 @@ package hubspot
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -12,15 +11,15 @@ import (
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 const (
 	// overlap is how far each round looks back before the last: the index of the search is behind by some seconds.
 	overlap   = 2 * time.Minute
-	maxSeen   = 1000      // of a cursor; beyond it changes of the last minutes are told again
-	maxCursor = 256 << 10 // bytes that a cursor of ours never has
-	maxHits   = 9_800     // the search gives no more than 10,000
-	maxRounds = 10        // pages of one call
+	maxSeen   = 1000  // of a cursor; beyond it changes of the last minutes are told again
+	maxHits   = 9_800 // the search gives no more than 10,000
+	maxRounds = 10    // pages of one call
 )
 
 // position is the cursor. A round reads what changed at or after From by pages; a page begins at the time of the last record of the one before,
@@ -34,19 +33,12 @@ type position struct {
 	Seen   map[string]string `json:"s,omitempty"` // what was told since From: a hash by the id
 }
 
-func (p *position) encode() string {
-	b, _ := json.Marshal(p) // of these types it never fails
-	return base64.RawURLEncoding.EncodeToString(b)
-}
+func (p *position) encode() string { return cursor.Encode(p) }
 
-func decodePosition(name, cursor string) (*position, error) {
+func decodePosition(name, text string) (*position, error) {
 	expired := &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the cursor is none of this object", Err: crmclient.ErrCursorExpired}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(cursor) > maxCursor {
-		return nil, expired
-	}
 	var p position
-	if json.Unmarshal(b, &p) != nil || p.Object != name || p.From <= 0 || p.At < 0 || p.After < 0 {
+	if cursor.Decode(text, &p) != nil || p.Object != name || p.From <= 0 || p.At < 0 || p.After < 0 {
 		return nil, expired
 	}
 	if p.Seen == nil {

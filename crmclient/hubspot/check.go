@@ -14,11 +14,7 @@ func (c *Client) Check(ctx context.Context) (string, error) {
 	if _, err := c.contactsByAddress(ctx, []string{"nobody@address.invalid"}); err != nil {
 		return "", fmt.Errorf("read contacts: %w", err)
 	}
-	c.owners.mu.Lock()
-	c.owners.byEmail = nil // as it is now
-	err := c.loadOwners(ctx)
-	known := len(c.owners.byEmail)
-	c.owners.mu.Unlock()
+	known, err := c.owners.Reload(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -82,7 +82,7 @@ func (c *Client) contactsOf(ctx context.Context, results []object, asked []strin
 			if a = strings.ToLower(strings.TrimSpace(a)); !slices.Contains(asked, a) {
 				continue
 			}
-			owner, err := c.ownerEmail(ctx, r.Properties["hubspot_owner_id"])
+			owner, err := c.owners.Email(ctx, r.Properties["hubspot_owner_id"])
 			if err != nil {
 				return nil, err
 			}
@@ -99,15 +99,13 @@ func contactOf(r object, address, owner string) crmclient.Contact {
 
 // CreateContact adds a contact unless one has the address. HubSpot refuses a second one itself.
 func (c *Client) CreateContact(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
-	release, err := c.turns.Take(ctx, "address "+p.Address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer release()
-	found, err := c.FindContacts(ctx, []string{p.Address})
-	if err != nil || len(found) > 0 {
-		return first(found), err
-	}
+	return c.turns.Person(ctx, crmclient.KindContact, p.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.makeContact(ctx, p, owner)
+	})
+}
+
+func (c *Client) makeContact(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	filled, err := c.maps.contact.Apply(fieldmap.Contact(p, owner))
 	if err != nil {
 		return crmclient.Contact{}, err
@@ -121,23 +119,20 @@ func (c *Client) CreateContact(ctx context.Context, p crmclient.Person, owner st
 	var e *crmclient.Error
 	switch {
 	case errors.As(err, &e) && e.Status == http.StatusConflict: // somebody was quicker
-		if found, err = c.FindContacts(ctx, []string{p.Address}); err == nil && len(found) == 0 {
-			err = &crmclient.Error{Class: crmclient.ClassRetry, Message: "HubSpot has a contact with the address that it does not show yet"}
+		found, err := c.FindContacts(ctx, []string{p.Address})
+		if err != nil {
+			return crmclient.Contact{}, err
 		}
-		return first(found), err
+		if len(found) == 0 {
+			return crmclient.Contact{}, &crmclient.Error{Class: crmclient.ClassRetry, Message: "HubSpot has a contact with the address that it does not show yet"}
+		}
+		return found[0], nil
 	case err != nil:
 		return crmclient.Contact{}, fmt.Errorf("create contact: %w", err)
 	case out.ID == "":
 		return crmclient.Contact{}, unclear()
 	}
 	return contactOf(object{ID: out.ID, Properties: properties}, p.Address, owner), nil
-}
-
-func first(found []crmclient.Contact) crmclient.Contact {
-	if len(found) == 0 {
-		return crmclient.Contact{}
-	}
-	return found[0]
 }
 
 // ContactByID reads a contact. Of one that was merged HubSpot gives the one that is left.
@@ -155,7 +150,7 @@ func (c *Client) ContactByID(ctx context.Context, id string) (crmclient.Contact,
 	if err != nil {
 		return crmclient.Contact{}, false, fmt.Errorf("read contact: %w", err)
 	}
-	owner, err := c.ownerEmail(ctx, out.Properties["hubspot_owner_id"])
+	owner, err := c.owners.Email(ctx, out.Properties["hubspot_owner_id"])
 	return contactOf(out, strings.ToLower(out.Properties["email"]), owner), err == nil, err
 }
 
@@ -170,7 +165,7 @@ func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Comp
 		if !strings.EqualFold(r.Properties["domain"], domain) {
 			continue
 		}
-		owner, err := c.ownerEmail(ctx, r.Properties["hubspot_owner_id"])
+		owner, err := c.owners.Email(ctx, r.Properties["hubspot_owner_id"])
 		return crmclient.Company{ID: r.ID, Name: r.Properties["name"], Domain: domain, Owner: owner}, err == nil, err
 	}
 	return crmclient.Company{}, false, nil

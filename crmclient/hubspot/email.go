@@ -206,7 +206,7 @@ func (c *Client) own(ctx context.Context, properties map[string]string, email st
 	if _, mapped := properties["hubspot_owner_id"]; mapped || email == "" {
 		return nil
 	}
-	id, err := c.ownerID(ctx, email)
+	id, err := c.owners.ID(ctx, email)
 	if err == nil && id != "" {
 		properties["hubspot_owner_id"] = id
 	}

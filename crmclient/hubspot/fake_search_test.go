@@ -36,6 +36,14 @@ func (f *hubFake) serveSearch(w http.ResponseWriter, r *http.Request, body []byt
 	if in.Limit < 1 || in.Limit > 200 || after+in.Limit > 10_000 || len(in.FilterGroups) > 5 || len(in.Sorts) != 1 || object == "emails" && !f.searchable {
 		f.t.Errorf("search in %s: %+v", object, in)
 	}
+	for _, g := range in.FilterGroups {
+		for _, test := range g.Filters {
+			if !slices.ContainsFunc(f.properties[object], func(p property) bool { return p.name == test.PropertyName }) {
+				fail(w, http.StatusBadRequest, "VALIDATION_ERROR", "There was a problem with the request: property does not exist "+test.PropertyName)
+				return
+			}
+		}
+	}
 	var found []*row
 	for _, one := range f.rows[object] {
 		if one.deleted || f.lag > 0 && time.Since(one.at) < f.lag {
@@ -44,10 +52,6 @@ func (f *hubFake) serveSearch(w http.ResponseWriter, r *http.Request, body []byt
 		for _, g := range in.FilterGroups {
 			ok := len(g.Filters) <= 6
 			for _, test := range g.Filters {
-				if !slices.ContainsFunc(f.properties[object], func(p property) bool { return p.name == test.PropertyName }) {
-					fail(w, http.StatusBadRequest, "VALIDATION_ERROR", "There was a problem with the request: property does not exist "+test.PropertyName)
-					return
-				}
 				ok = ok && test.holds(one)
 			}
 			if ok {
@@ -109,6 +113,9 @@ func (t filter) holds(r *row) bool {
 }
 
 func compare(a, b string) int {
+	if b == "" || b[0] != '-' && (b[0] < '0' || b[0] > '9') { // no number and no time: a search looks at each record
+		return strings.Compare(a, b)
+	}
 	if at, err := time.Parse(time.RFC3339, a); err == nil {
 		a = strconv.FormatInt(at.UnixMilli(), 10)
 	}

@@ -56,7 +56,8 @@ type hubFake struct {
 	mu         sync.Mutex // guards all below
 	properties map[string][]property
 	rows       map[string]map[string]*row
-	links      map[string]int // how often each link was set
+	by         map[string]*row // the last that had a value, by indexKey: thousands of records are looked up
+	links      map[string]int  // how often each link was set
 	files      map[string]string
 	nextID     int
 	tokens     int
@@ -72,7 +73,7 @@ type hubFake struct {
 
 func newFake(t *testing.T) *hubFake {
 	f := &hubFake{
-		t: t, rows: map[string]map[string]*row{}, links: map[string]int{}, files: map[string]string{}, nextID: 500,
+		t: t, rows: map[string]map[string]*row{}, by: map[string]*row{}, links: map[string]int{}, files: map[string]string{}, nextID: 500,
 		denied: map[string]map[string]any{}, live: privateToken,
 	}
 	own := []property{
@@ -347,12 +348,23 @@ func (f *hubFake) find(object, property, id string) *row {
 	if property == "" {
 		return f.get(object, id)
 	}
-	for _, r := range f.rows[object] {
+	r := f.by[indexKey(object, property, id)]
+	if r == nil && len(id) < maxIndexed || r != nil && !r.deleted && strings.EqualFold(r.props[property], id) {
+		return r
+	}
+	for _, r := range f.rows[object] { // that one is another now
 		if !r.deleted && strings.EqualFold(r.props[property], id) {
 			return r
 		}
 	}
 	return nil
+}
+
+// maxIndexed is how long a value is that nobody looks a record up by.
+const maxIndexed = 500
+
+func indexKey(object, property, value string) string {
+	return object + "\x00" + property + "\x00" + strings.ToLower(value)
 }
 
 func (f *hubFake) shown(object string, r *row, properties []string) map[string]any {
@@ -407,6 +419,11 @@ func (f *hubFake) store(object string, r *row, props map[string]string) *row {
 	}
 	r.props = maps.Clone(r.props)
 	maps.Copy(r.props, props)
+	for name, value := range props {
+		if len(value) < maxIndexed {
+			f.by[indexKey(object, name, value)] = r
+		}
+	}
 	r.at = f.tick()
 	return r
 }

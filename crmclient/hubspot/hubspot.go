@@ -1,11 +1,8 @@
 package hubspot
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,9 +29,9 @@ type Client struct {
 	poster *crmclient.TokenPoster
 	tokens oauth.Source // nil with a static token
 	maps   *mappings
-	owners owners
-	known  described
-	turns  crmclient.Turns // what is looked up before it is written must not be written meanwhile
+	owners crmclient.Users
+	known  crmclient.Cache[[]crmclient.Field] // properties of objects
+	turns  crmclient.Turns                    // what is looked up before it is written must not be written meanwhile
 }
 
 var (
@@ -65,15 +62,17 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	}
 	cfg.URL = cfg.base()
 	c := &Client{cfg: cfg, d: d, maps: maps}
+	c.owners = crmclient.Users{Read: c.readOwners, Now: d.Clock}
+	c.known.Now, c.known.For = d.Clock, descriptionAge
 	settings := cfg.Settings
 	settings.RequestsPerSecond = 0 // is in the limiters
-	all := limiter(d, "requests", cfg.rate())
+	all := limiter(d, "requests", cfg.Rate(requestRate))
 	o := crmclient.Options{RateLimiter: all, Secrets: c.secrets()}
 	if c.api, err = d.Transport(settings, o); err != nil {
 		return nil, err
 	}
 	if all != nil {
-		o.RateLimiter = limiters{limiter(d, "search", searchRate), all}
+		o.RateLimiter = crmclient.Limiters{limiter(d, "search", searchRate), all}
 	}
 	if c.search, err = d.Transport(settings, o); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -93,33 +92,6 @@ func limiter(d crmclient.Deps, what string, r limit.Rate) crmclient.RateLimiter 
 		return nil
 	}
 	return d.Limit(what, r)
-}
-
-// rate is what the section says, else the vendor's.
-func (c *Config) rate() limit.Rate {
-	switch n := c.RequestsPerSecond; {
-	case n >= 1:
-		return limit.Rate{Count: int(n), Per: time.Second}
-	case n > 0:
-		return limit.Rate{Count: 1, Per: time.Duration(float64(time.Second) / n)}
-	}
-	return requestRate
-}
-
-// limiters are several limits that all hold.
-type limiters []crmclient.RateLimiter
-
-// Allow takes one request from each.
-func (l limiters) Allow(ctx context.Context) (time.Duration, error) {
-	for _, one := range l {
-		if one == nil {
-			continue
-		}
-		if wait, err := one.Allow(ctx); err != nil || wait > 0 {
-			return wait, err
-		}
-	}
-	return 0, nil
 }
 
 func (c *Client) secrets() []string {
@@ -187,9 +159,7 @@ type request struct {
 	method string
 	path   string
 	query  url.Values
-	body   any // written as JSON; nil: none
-	// stream makes a body that is not JSON, anew for each try.
-	stream func() (body io.Reader, contentType string, err error)
+	body   any  // becomes JSON, unless it is a crmclient.Stream; nil: none
 	search bool // counts for the limit of the search
 }
 
@@ -218,19 +188,11 @@ func (c *Client) call(ctx context.Context, r request, into any) (*crmclient.Answ
 }
 
 func (c *Client) try(ctx context.Context, r request, access string) (*crmclient.Answer, error) {
-	body, contentType, err := r.open()
+	req, err := crmclient.NewRequest(ctx, r.method, c.cfg.base()+r.path, r.body)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, c.cfg.base()+r.path, body)
-	if err != nil {
-		return nil, misconfigured("", "the request cannot be built")
-	}
 	req.URL.RawQuery = r.query.Encode()
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Bearer "+access)
 	t := c.api
 	if r.search {
@@ -250,22 +212,6 @@ func (c *Client) try(ctx context.Context, r request, access string) (*crmclient.
 		}
 	}
 	return answer, nil
-}
-
-func (r request) open() (io.Reader, string, error) {
-	switch {
-	case r.stream != nil:
-		return r.stream()
-	case r.body == nil:
-		return http.NoBody, "", nil
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(r.body); err != nil {
-		return nil, "", &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the request cannot be written as JSON"}
-	}
-	return bytes.NewReader(b.Bytes()), "application/json", nil
 }
 
 // object is a record as HubSpot gives it. All values are texts or null.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"sync"
 	"time"
 
 	"heliograph/crmclient"
@@ -157,35 +156,11 @@ func (c *Client) UpdateRecord(ctx context.Context, name, id string, fields map[s
 	return nil
 }
 
-// described remembers the properties of objects for a while.
-type described struct {
-	mu   sync.Mutex // guards all below
-	by   map[string][]crmclient.Field
-	read map[string]time.Time
-}
-
-// describedFresh is how long the properties of an object are believed.
-const describedFresh = 10 * time.Minute
+// descriptionAge is how long the properties of an object are believed.
+const descriptionAge = 10 * time.Minute
 
 func (c *Client) description(ctx context.Context, name string) ([]crmclient.Field, error) {
-	d := &c.known
-	d.mu.Lock()
-	fields, read := d.by[name], d.read[name]
-	d.mu.Unlock()
-	if len(fields) > 0 && c.d.Clock().Sub(read) < describedFresh {
-		return fields, nil
-	}
-	fields, err := c.DescribeObject(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.by == nil {
-		d.by, d.read = map[string][]crmclient.Field{}, map[string]time.Time{}
-	}
-	d.by[name], d.read[name] = fields, c.d.Clock()
-	return fields, nil
+	return c.known.Read(name, func() ([]crmclient.Field, error) { return c.DescribeObject(ctx, name) })
 }
 
 // needs are what HubSpot demands of a new record but does not tell with the properties.

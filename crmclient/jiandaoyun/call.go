@@ -1,9 +1,7 @@
 package jiandaoyun
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -82,16 +80,14 @@ func (c *Client) await(ctx context.Context, k call) error {
 
 // post calls the API and decodes the answer. Numbers stay as they were written.
 func (c *Client) post(ctx context.Context, k call, body, into any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(body); err != nil {
-		return fmt.Errorf("%s: %w", k.path, permanent("the request cannot be written as JSON"))
+	content, err := crmclient.JSONBody(body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.path, err)
 	}
 	if err := c.await(ctx, k); err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+k.path, bytes.NewReader(b.Bytes()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+k.path, content)
 	if err != nil {
 		return configuration("", "the request cannot be built: check url")
 	}
@@ -136,14 +132,7 @@ type row map[string]any
 
 // UnmarshalJSON keeps numbers exact.
 func (r *row) UnmarshalJSON(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var m map[string]any
-	if err := d.Decode(&m); err != nil {
-		return err
-	}
-	*r = m
-	return nil
+	return crmclient.ExactJSON(b, (*map[string]any)(r))
 }
 
 func (r row) text(name string) string {

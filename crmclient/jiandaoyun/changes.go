@@ -7,35 +7,29 @@ import (
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 const (
 	// overlap is how far back each poll looks again: the vendor's clock and ours differ, and a record may be seen late.
 	overlap = 2 * time.Minute
-	// maxSeen bounds how many records of the overlap a cursor remembers. Beyond it records are told twice.
-	maxSeen = 300
 )
 
 // watch is the cursor of a form that is polled.
 type watch struct {
-	Object string `json:"o"`
-	Since  int64  `json:"s"`           // ms; what changed before is told
-	Top    int64  `json:"t,omitempty"` // newest change that this walk met
-	After  string `json:"a,omitempty"` // id behind which this walk goes on
-	Seen   []seen `json:"n,omitempty"` // told already, of the overlap
-}
-
-type seen struct {
-	ID string `json:"i"`
-	At int64  `json:"m"`
+	Object string      `json:"o"`
+	Since  int64       `json:"s"`           // ms; what changed before is told
+	Top    int64       `json:"t,omitempty"` // newest change that this walk met
+	After  string      `json:"a,omitempty"` // id behind which this walk goes on
+	Seen   cursor.Seen `json:"n,omitempty"` // told already, of the overlap
 }
 
 // RecordChanges walks over the records of a form whose updateTime is new. The vendor gives them by id, not by time, so a
 // walk over several pages is part of the cursor. Deleted records are told by the push only.
-func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, cursor string) (out []crmclient.RecordChange, next string, err error) {
-	at, begin := watch{Object: object, Since: c.now().UnixMilli()}, cursor == ""
+func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, text string) (out []crmclient.RecordChange, next string, err error) {
+	at, begin := watch{Object: object, Since: c.now().UnixMilli()}, text == ""
 	if !begin {
-		if err := decodeCursor(cursor, &at); err != nil || at.Object != object || at.After != "" && !objectID.MatchString(at.After) {
+		if err := cursor.Decode(text, &at); err != nil || at.Object != object || at.After != "" && !objectID.MatchString(at.After) {
 			return nil, "", crmclient.ErrCursorExpired
 		}
 	}
@@ -56,7 +50,7 @@ func (c *Client) RecordChanges(ctx context.Context, object string, fields []stri
 				out = append(out, changed...)
 			}
 			if !more || len(out) > 0 {
-				next = encodeCursor(state)
+				next = cursor.Encode(state)
 				return nil
 			}
 		}
@@ -88,22 +82,15 @@ func (c *Client) step(ctx context.Context, s *schema, names []string, at *watch)
 		if when.IsZero() {
 			return nil, false, &crmclient.Error{Class: crmclient.ClassRetry, Message: "a record of form " + s.object + " came without updateTime"}
 		}
-		one := seen{r.id(), when.UnixMilli()}
-		if when.Before(from) || slices.Contains(at.Seen, one) { // the filter may have been passed over
+		if when.Before(from) || !at.Seen.News(r.id(), when) { // the filter may have been passed over
 			continue
 		}
-		at.Top = max(at.Top, one.At)
-		at.Seen = append(at.Seen, one)
+		at.Top = max(at.Top, when.UnixMilli())
 		out = append(out, crmclient.RecordChange{Record: s.record(r), By: r.updater(), Own: c.isOwn(r)})
 	}
 	if !more {
 		at.Since, at.Top, at.After = max(at.Since, at.Top), 0, ""
 	}
-	old := time.UnixMilli(at.Since).Add(-overlap).UnixMilli()
-	at.Seen = slices.DeleteFunc(at.Seen, func(e seen) bool { return e.At < old })
-	if extra := len(at.Seen) - maxSeen; extra > 0 {
-		slices.SortStableFunc(at.Seen, func(a, b seen) int { return int(a.At - b.At) })
-		at.Seen = slices.Delete(at.Seen, 0, extra)
-	}
+	at.Seen.Forget(time.UnixMilli(at.Since).Add(-overlap).UnixMilli())
 	return out, more, nil
 }

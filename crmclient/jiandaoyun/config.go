@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"heliograph/config"
 	"heliograph/crmclient"
@@ -212,7 +214,11 @@ func (f Form) set() bool { return f.AppID != "" || f.EntryID != "" }
 var objectID = regexp.MustCompile(`^[0-9a-f]{24}$`)
 
 // username is what a member may be called; it is far narrower than any text, so that a display name is noticed.
-var username = regexp.MustCompile(`^[\p{L}\p{N}_.@+-]{1,128}$`)
+func username(s string) bool {
+	return s != "" && utf8.RuneCountInString(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !strings.ContainsRune("_.@+-", r)
+	})
+}
 
 func (c Config) withDefaults() Config {
 	c.URL = strings.TrimRight(cmp.Or(c.URL, defaultURL), "/")
@@ -252,7 +258,7 @@ func (c Config) Validate() error {
 	}
 	errs = append(errs, c.validateForms()...)
 	errs = append(errs, c.validateMembers()...)
-	if c.APIMember != "" && !username.MatchString(c.APIMember) {
+	if c.APIMember != "" && !username(c.APIMember) {
 		bad("api_member: %q is not a username (成员编号)", c.APIMember)
 	}
 	if d := c.PushWindow.D(); d < time.Minute || d > maxPushWindow {
@@ -330,7 +336,7 @@ func (c Config) validateMembers() []error {
 		if !strings.Contains(address, "@") {
 			errs = append(errs, fmt.Errorf("members: map: %q is not a mail address", address))
 		}
-		if !username.MatchString(c.Members.Map[address]) {
+		if !username(c.Members.Map[address]) {
 			errs = append(errs, fmt.Errorf("members: map: %s: %q is not a username (成员编号)", address, c.Members.Map[address]))
 		}
 	}

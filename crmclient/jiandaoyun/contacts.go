@@ -237,24 +237,15 @@ func (c *Client) createPerson(ctx context.Context, object, kind string, form Con
 	if !strings.Contains(address, "@") || usableKey(address) != nil {
 		return crmclient.Contact{}, permanent("a contact needs a mail address")
 	}
-	release, err := c.turns.Take(ctx, "person\x00"+address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer release()
-	found, err := c.FindContacts(ctx, []string{address})
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	// A lead does not stand in for a contact, but a contact for a lead.
-	for _, f := range found {
-		if f.Kind == kind || f.Kind == crmclient.KindContact {
-			return f, nil
-		}
-	}
-	p.Address = address
+	return c.turns.Person(ctx, kind, address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.makePerson(ctx, object, kind, form, m, p, owner)
+	})
+}
+
+func (c *Client) makePerson(ctx context.Context, object, kind string, form ContactForm, m mapping, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	var made crmclient.Contact
-	err = c.with(ctx, object, func(s *schema) error {
+	err := c.with(ctx, object, func(s *schema) error {
 		w, err := form.widgets(s, kind)
 		if err != nil {
 			return err
@@ -267,8 +258,8 @@ func (c *Client) createPerson(ctx context.Context, object, kind string, form Con
 		if err := c.person(ctx, w, v, data); err != nil {
 			return err
 		}
-		id, err := c.create(ctx, newRecord{schema: s, by: w.address[0], key: address, data: data})
-		made = crmclient.Contact{ID: id, Kind: kind, Address: address, Name: v["name"].(string), Owner: owner}
+		id, err := c.create(ctx, newRecord{schema: s, by: w.address[0], key: p.Address, data: data})
+		made = crmclient.Contact{ID: id, Kind: kind, Address: p.Address, Name: v["name"].(string), Owner: owner}
 		return err
 	})
 	if err != nil {

@@ -148,7 +148,7 @@ func (m *members) inForm(ctx context.Context, address string) (string, error) {
 
 // memberExists asks the address book, because a form takes the name of nobody without an error and stores nothing.
 func (c *Client) memberExists(ctx context.Context, name string) (bool, error) {
-	if !username.MatchString(name) {
+	if !username(name) {
 		return false, nil
 	}
 	var answer struct {
@@ -179,7 +179,7 @@ func (c *Client) oneMember(ctx context.Context, w *widget, v any) (any, error) {
 		if x == "" {
 			return nil, nil
 		}
-		if !username.MatchString(x) {
+		if !username(x) {
 			return nil, w.valueError("a username (成员编号) or a mail address")
 		}
 		return x, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 var (
@@ -89,10 +90,10 @@ func (c *Client) ReadRecord(ctx context.Context, object, id string) (crmclient.R
 }
 
 // QueryRecords searches a form. The vendor compares texts for being equal only, so contains is refused.
-func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, cursor string) (out []crmclient.Record, next string, err error) {
+func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, text string) (out []crmclient.Record, next string, err error) {
 	at := place{Object: q.Object}
-	if cursor != "" {
-		if err := decodeCursor(cursor, &at); err != nil || at.Object != q.Object || !objectID.MatchString(at.After) {
+	if text != "" {
+		if err := cursor.Decode(text, &at); err != nil || at.Object != q.Object || !objectID.MatchString(at.After) {
 			return nil, "", crmclient.ErrCursorExpired
 		}
 	}
@@ -117,7 +118,7 @@ func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, cursor str
 		for _, r := range rows {
 			after := r.id()
 			if more {
-				next = encodeCursor(place{q.Object, after})
+				next = cursor.Encode(place{q.Object, after})
 			}
 			keep, err := tests.hold(r)
 			if err != nil {

@@ -2,13 +2,12 @@ package jiandaoyun
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 // place is where a listing is.
@@ -17,33 +16,12 @@ type place struct {
 	After  string `json:"a,omitempty"` // id of the last record
 }
 
-func encodeCursor(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "" // not of the types that are given here
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-const maxCursor = 64 << 10
-
-func decodeCursor(cursor string, into any) error {
-	if len(cursor) > maxCursor {
-		return crmclient.ErrCursorExpired
-	}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || json.Unmarshal(b, into) != nil {
-		return crmclient.ErrCursorExpired
-	}
-	return nil
-}
-
 // ListContacts lists the form contacts, then the form leads.
-func (c *Client) ListContacts(ctx context.Context, cursor string) ([]crmclient.ContactRecord, string, error) {
+func (c *Client) ListContacts(ctx context.Context, text string) ([]crmclient.ContactRecord, string, error) {
 	all := c.people()
 	at := place{Object: all[0].object}
-	if cursor != "" {
-		if err := decodeCursor(cursor, &at); err != nil || at.After != "" && !objectID.MatchString(at.After) {
+	if text != "" {
+		if err := cursor.Decode(text, &at); err != nil || at.After != "" && !objectID.MatchString(at.After) {
 			return nil, "", crmclient.ErrCursorExpired
 		}
 	}
@@ -57,9 +35,9 @@ func (c *Client) ListContacts(ctx context.Context, cursor string) ([]crmclient.C
 		}
 		switch {
 		case next != "":
-			return records, encodeCursor(place{e.object, next}), nil
+			return records, cursor.Encode(place{e.object, next}), nil
 		case i+1 < len(all):
-			return records, encodeCursor(place{Object: all[i+1].object}), nil
+			return records, cursor.Encode(place{Object: all[i+1].object}), nil
 		}
 		return records, "", nil
 	}

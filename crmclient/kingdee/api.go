@@ -59,9 +59,7 @@ func (c *Client) query(ctx context.Context, q question) ([]row, error) {
 		return nil, err
 	}
 	var raw [][]any
-	d := json.NewDecoder(bytes.NewReader(answer.Body))
-	d.UseNumber() // amounts stay what they are
-	if d.Decode(&raw) != nil {
+	if answer.Exact(&raw) != nil {
 		return nil, badAnswer(answer, "the rows of a query")
 	}
 	rows := make([]row, 0, len(raw))

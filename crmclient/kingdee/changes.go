@@ -3,8 +3,6 @@ package kingdee
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 var _ crmclient.RecordChanges = (*Client)(nil)
@@ -36,14 +35,12 @@ const maxSeen = 1000
 const maxPages = 50
 
 func (w window) String() string {
-	b, _ := json.Marshal(w) // numbers and hashes cannot fail
-	return base64.RawURLEncoding.EncodeToString(b)
+	return cursor.Encode(w)
 }
 
-func readWindow(cursor string) (window, error) {
+func readWindow(text string) (window, error) {
 	var w window
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || json.Unmarshal(b, &w) != nil || w.Version != windowVersion || w.Start < 0 {
+	if cursor.Decode(text, &w) != nil || w.Version != windowVersion || w.Start < 0 {
 		return w, crmclient.ErrCursorExpired
 	}
 	if w.Seen == nil {

@@ -2,7 +2,6 @@ package kingdee
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 	"heliograph/crmclient/fieldmap"
 )
 
@@ -164,20 +164,13 @@ func (c *Client) ContactByID(ctx context.Context, id string) (crmclient.Contact,
 // CreateContact makes a person in the first form of people, unless the address is there already. The site has no
 // key for it, so an earlier try whose outcome is not known is found by the address.
 func (c *Client) CreateContact(ctx context.Context, who crmclient.Person, owner string) (crmclient.Contact, error) {
-	address := strings.ToLower(who.Address)
-	done, err := c.turns.Take(ctx, "contact:"+address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer done()
-	there, err := c.FindContacts(ctx, []string{address})
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	if len(there) > 0 {
-		return there[0], nil
-	}
-	model, err := c.creating.Apply(fieldmap.Contact(crmclient.Person{Name: who.Name, Address: address}, owner))
+	return c.turns.Person(ctx, "", who.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		return c.makePerson(ctx, crmclient.Person{Name: who.Name, Address: address}, owner)
+	})
+}
+
+func (c *Client) makePerson(ctx context.Context, who crmclient.Person, owner string) (crmclient.Contact, error) {
+	model, err := c.creating.Apply(fieldmap.Contact(who, owner))
 	if err != nil {
 		return crmclient.Contact{}, err
 	}
@@ -188,7 +181,7 @@ func (c *Client) CreateContact(ctx context.Context, who crmclient.Person, owner 
 	}
 	c.numbers.put(made.ID, made.Number)
 	name, _ := fieldmap.Contact(who, owner)["name"].(string)
-	return crmclient.Contact{ID: made.ID, Kind: p.Kind, Address: address, Name: name, Owner: owner}, nil
+	return crmclient.Contact{ID: made.ID, Kind: p.Kind, Address: who.Address, Name: name, Owner: owner}, nil
 }
 
 // place is a cursor of ListContacts: by id, so that deletions shift nothing.
@@ -200,17 +193,11 @@ type place struct {
 
 const placeVersion = 1
 
-func (p place) String() string {
-	b, _ := json.Marshal(p) // numbers cannot fail
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
 // ListContacts lists the forms of people one after another, in the order of their ids.
-func (c *Client) ListContacts(ctx context.Context, cursor string) ([]crmclient.ContactRecord, string, error) {
+func (c *Client) ListContacts(ctx context.Context, text string) ([]crmclient.ContactRecord, string, error) {
 	at := place{Version: placeVersion}
-	if cursor != "" {
-		b, err := base64.RawURLEncoding.DecodeString(cursor)
-		if err != nil || json.Unmarshal(b, &at) != nil || at.Version != placeVersion || at.Form < 0 || at.Form >= len(c.cfg.Contacts) {
+	if text != "" {
+		if cursor.Decode(text, &at) != nil || at.Version != placeVersion || at.Form < 0 || at.Form >= len(c.cfg.Contacts) {
 			return nil, "", crmclient.ErrCursorExpired
 		}
 	}
@@ -229,13 +216,13 @@ func (c *Client) ListContacts(ctx context.Context, cursor string) ([]crmclient.C
 		if at.After, err = strconv.ParseInt(rows[len(rows)-1].text(p.ID), 10, 64); err != nil {
 			return nil, "", refused("contacts: the field %s of %s is not the number of a record; set id", p.ID, p.Form)
 		}
-		return page, at.String(), nil
+		return page, cursor.Encode(at), nil
 	}
 	if at.Form++; at.Form == len(c.cfg.Contacts) {
 		return page, "", nil
 	}
 	at.After = 0
-	return page, at.String(), nil
+	return page, cursor.Encode(at), nil
 }
 
 // WriteContact changes a person where its fields are still what the writer saw.
@@ -296,25 +283,11 @@ func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Comp
 		return crmclient.Company{}, false, fmt.Errorf("find company: %w", err)
 	}
 	for _, r := range rows {
-		if sameDomain(r.text(f.Domain), domain) {
+		if crmclient.AtDomain(r.text(f.Domain), domain) {
 			return crmclient.Company{ID: r.text(f.ID), Name: r.text(f.Name), Domain: domain}, true, nil
 		}
 	}
 	return crmclient.Company{}, false, nil
-}
-
-// sameDomain says whether a web site, a mail address or a bare name belongs to a registrable domain.
-func sameDomain(written, domain string) bool {
-	host := strings.ToLower(strings.TrimSpace(written))
-	if _, rest, ok := strings.Cut(host, "://"); ok {
-		host = rest
-	}
-	host, _, _ = strings.Cut(host, "/")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
-	}
-	host, _, _ = strings.Cut(host, ":")
-	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
 var errNoNumber = errors.New("no number")

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
@@ -30,9 +29,6 @@ func activityFields() fieldmap.Fields {
 	}
 }
 
-// changing are the sources that may change after a mail was logged.
-var changing = []string{"accounts", "bcc", "bcc_addresses", "thread", "unconfirmed"}
-
 func (c Config) mappings() (mappings, error) {
 	sources := fieldmap.ActivitySources().With(fieldmap.Sources{sourceContent: fieldmap.Text})
 	var m mappings
@@ -40,36 +36,8 @@ func (c Config) mappings() (mappings, error) {
 	m.activity, err = fieldmap.New("activities: fields", sources, activityFields(), c.Activities.Fields)
 	m.contacts, err2 = fieldmap.New("contacts: fields", fieldmap.ContactSources(), nil, c.Contacts.Fields)
 	m.leads, err3 = fieldmap.New("leads: fields", fieldmap.ContactSources(), nil, c.Leads.Fields)
-	for name, f := range c.Activities.Fields {
-		if slices.ContainsFunc(append([]string{f.From}, f.Or...), func(s string) bool { return slices.Contains(changing, s) }) {
-			m.late = append(m.late, name)
-		}
-	}
+	m.late = c.Activities.Fields.Late()
 	return m, errors.Join(err, err2, err3)
-}
-
-// content writes the mail as one text.
-func content(a *crmclient.Activity) string {
-	var b strings.Builder
-	line := func(label, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%s: %s\n", label, value)
-		}
-	}
-	v := fieldmap.Activity(a)
-	list := func(source string) string {
-		l, _ := v[source].([]string)
-		return strings.Join(l, ", ")
-	}
-	line("主题", a.Subject)
-	line("时间", a.Date.In(time.FixedZone("CST", 8*60*60)).Format("2006-01-02 15:04"))
-	line("发件人", v["from"].(string))
-	line("收件人", list("to"))
-	line("抄送", list("cc"))
-	line("附件", list("attachments"))
-	line("未同步的附件", list("attachments_left"))
-	b.WriteString("\n" + a.Text)
-	return b.String()
 }
 
 func usableKey(key string) error {
@@ -82,7 +50,7 @@ func usableKey(key string) error {
 
 func (c *Client) values(a *crmclient.Activity) (map[string]any, error) {
 	v := fieldmap.Activity(a)
-	v[sourceContent] = content(a)
+	v[sourceContent] = fieldmap.Letter(a)
 	return c.maps.activity.Apply(v)
 }
 

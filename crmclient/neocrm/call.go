@@ -104,10 +104,8 @@ func (c *Client) send(ctx context.Context, what, method, path, kind string, body
 	if err := c.classify(what, answer, err, crmclient.NewRedactor(token)); err != nil {
 		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(answer.Body))
-	d.UseNumber()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%s: %w", what, &crmclient.Error{Class: crmclient.ClassRetry, Message: "the answer has another shape than expected", RequestID: answer.RequestID})
+	if err := answer.Exact(into); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }

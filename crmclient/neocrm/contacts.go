@@ -120,20 +120,13 @@ func (c *Client) createPerson(ctx context.Context, k kind, p crmclient.Person, o
 	if _, ok := c.quoted(p.Address); !ok || !strings.Contains(p.Address, "@") {
 		return crmclient.Contact{}, permanent("a contact needs a mail address that can be searched for: see quote in the section")
 	}
-	release, err := c.turns.Take(ctx, "person\x00"+p.Address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer release()
-	found, err := c.FindContacts(ctx, []string{p.Address})
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	for _, f := range found { // a lead does not stand in for a contact, but a contact for a lead
-		if f.Kind == k.name || f.Kind == crmclient.KindContact {
-			return f, nil
-		}
-	}
+	return c.turns.Person(ctx, k.name, p.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.makePerson(ctx, k, p, owner)
+	})
+}
+
+func (c *Client) makePerson(ctx context.Context, k kind, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	v := fieldmap.Contact(p, owner)
 	data, err := k.fields.Apply(v)
 	if err != nil {

@@ -2,7 +2,6 @@ package neocrm
 
 import (
 	"strings"
-	"sync"
 	"time"
 
 	"heliograph/crmclient"
@@ -19,10 +18,8 @@ type Client struct {
 	users     map[string]string // ids by mail address
 	mails     map[string]string // and back
 	turns     crmclient.Turns   // one at a time on a key, between looking it up and writing
+	schemas   crmclient.Cache[*schema]
 	now       func() time.Time
-
-	mu      sync.Mutex // guards schemas
-	schemas map[string]*schema
 }
 
 var (
@@ -44,7 +41,8 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	c := &Client{cfg: cfg, base: cfg.URL, users: map[string]string{}, mails: map[string]string{}, now: d.Clock, schemas: map[string]*schema{}}
+	c := &Client{cfg: cfg, base: cfg.URL, users: map[string]string{}, mails: map[string]string{}, now: d.Clock}
+	c.schemas.Now, c.schemas.For = d.Clock, schemaAge
 	for address, id := range cfg.Members {
 		address = strings.ToLower(address)
 		c.users[address], c.mails[id] = id, address

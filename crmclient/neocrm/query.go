@@ -101,14 +101,12 @@ func (c *Client) findBy(ctx context.Context, object, field, value string) ([]row
 
 // schema is what an object consists of.
 type schema struct {
-	fields  []crmclient.Field
-	fetched time.Time
+	fields []crmclient.Field
 }
 
 const (
-	schemaAge  = 10 * time.Minute
-	maxSchemas = 200
-	maxFields  = 1000
+	schemaAge = 10 * time.Minute
+	maxFields = 1000
 )
 
 // names returns the fields to read when nobody says which.
@@ -128,13 +126,7 @@ func (s *schema) has(name string) bool {
 }
 
 func (c *Client) schemaOf(ctx context.Context, object string) (*schema, error) {
-	c.mu.Lock()
-	s := c.schemas[object]
-	c.mu.Unlock()
-	if s != nil && c.now().Sub(s.fetched) < schemaAge {
-		return s, nil
-	}
-	return c.describe(ctx, object)
+	return c.schemas.Read(object, func() (*schema, error) { return c.describe(ctx, object) })
 }
 
 // describe reads the description of an object. What it does not understand of it is left out.
@@ -159,7 +151,7 @@ func (c *Client) describe(ctx context.Context, object string) (*schema, error) {
 	if err != nil {
 		return nil, asConfiguration(err, object)
 	}
-	s := &schema{fetched: c.now()}
+	s := &schema{}
 	for _, f := range answer.Data.Fields[:min(len(answer.Data.Fields), maxFields)] {
 		if f.Name != "" {
 			s.fields = append(s.fields, crmclient.Field{
@@ -167,11 +159,6 @@ func (c *Client) describe(ctx context.Context, object string) (*schema, error) {
 			})
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.schemas) >= maxSchemas {
-		clear(c.schemas)
-	}
-	c.schemas[object] = s
+	c.schemas.Put(object, s)
 	return s, nil
 }

@@ -2,16 +2,15 @@ package neocrm
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 // DescribeObject lists the fields of an object.
@@ -53,23 +52,6 @@ func (c *Client) ReadRecord(ctx context.Context, object, id string) (crmclient.R
 		return crmclient.Record{}, gone()
 	}
 	return record(object, rows[0]), nil
-}
-
-func encodeCursor(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "" // not of the types that are given here
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func decodeCursor(cursor string, into any) error {
-	const most = 64 << 10
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(cursor) > most || json.Unmarshal(b, into) != nil {
-		return crmclient.ErrCursorExpired
-	}
-	return nil
 }
 
 // place is where a query is.
@@ -131,10 +113,10 @@ func (c *Client) where(s *schema, conditions []crmclient.Condition) (string, err
 }
 
 // QueryRecords searches an object. Each condition is checked once more on what comes.
-func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, cursor string) ([]crmclient.Record, string, error) {
+func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, text string) ([]crmclient.Record, string, error) {
 	at := place{Object: q.Object}
-	if cursor != "" {
-		if err := decodeCursor(cursor, &at); err != nil || at.Object != q.Object || !recordID.MatchString(at.After) {
+	if text != "" {
+		if err := cursor.Decode(text, &at); err != nil || at.Object != q.Object || !recordID.MatchString(at.After) {
 			return nil, "", crmclient.ErrCursorExpired
 		}
 	}
@@ -171,7 +153,7 @@ func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, cursor str
 	if len(rows) < limit {
 		return out, "", nil
 	}
-	return out, encodeCursor(at), nil
+	return out, cursor.Encode(at), nil
 }
 
 // readable are the fields to ask for: those of the query and those that are compared.
@@ -197,85 +179,24 @@ func (c *Client) readable(s *schema, q crmclient.Query) ([]string, error) {
 	return names, nil
 }
 
+// holds checks the conditions on a record.
 func holds(where []crmclient.Condition, r row) bool {
-	for _, w := range where {
-		got := r[w.Field]
-		in, _ := w.Value.([]any)
-		var ok bool
-		switch c := compare(got, w.Value); w.Is {
-		case crmclient.Equal:
-			ok = c == 0
-		case crmclient.NotEqual:
-			ok = c != 0
-		case crmclient.Less:
-			ok = c == -1
-		case crmclient.LessEqual:
-			ok = c == -1 || c == 0
-		case crmclient.Greater:
-			ok = c == 1
-		case crmclient.GreaterEqual:
-			ok = c == 1 || c == 0
-		case crmclient.In:
-			ok = slices.ContainsFunc(in, func(v any) bool { return compare(got, v) == 0 })
-		}
-		if !ok {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(where, func(w crmclient.Condition) bool { return !w.Holds(r[w.Field], compare) })
 }
 
-// unlike is what compare says of values that have no order.
-const unlike = 2
-
 func compare(a, b any) int {
-	const maxDigits = 60
+	if a == nil {
+		return crmclient.Unordered
+	}
 	if t, ok := b.(time.Time); ok {
 		b = t.UnixMilli()
 	}
-	s, t := fmt.Sprint(a), fmt.Sprint(b)
-	if _, isText := b.(string); !isText && len(s) < maxDigits && len(t) < maxDigits && !strings.ContainsAny(s+t, "eE/") {
-		x, ok := new(big.Rat).SetString(s)
-		y, ok2 := new(big.Rat).SetString(t)
-		if ok && ok2 {
-			return x.Cmp(y)
-		}
-	}
-	if a != nil && s == t {
-		return 0
-	}
-	return unlike
-}
-
-const (
-	// overlap is how far back each poll looks again: the vendor's clock and ours differ.
-	overlap = 2 * time.Minute
-	// maxSeen bounds how many records of the overlap a cursor remembers. Beyond it records are told twice.
-	maxSeen = 300
-	// maxOffset bounds how deep a poll looks for something new.
-	maxOffset = 10_000
-)
-
-// watch is the cursor of an object that is polled.
-type watch struct {
-	Object string `json:"o"`
-	Since  int64  `json:"s"` // ms
-	Seen   []seen `json:"n,omitempty"`
-}
-
-type seen struct {
-	ID string `json:"i"`
-	At int64  `json:"m"`
+	_, isText := b.(string)
+	return crmclient.CompareTexts(fmt.Sprint(a), fmt.Sprint(b), !isText)
 }
 
 // RecordChanges reads records by the time of their last change. Deleted records are not told.
-func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, cursor string) ([]crmclient.RecordChange, string, error) {
-	at, begin := watch{Object: object, Since: c.now().UnixMilli()}, cursor == ""
-	if !begin {
-		if err := decodeCursor(cursor, &at); err != nil || at.Object != object {
-			return nil, "", crmclient.ErrCursorExpired
-		}
-	}
+func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, text string) ([]crmclient.RecordChange, string, error) {
 	s, err := c.schemaOf(ctx, object)
 	if err != nil {
 		return nil, "", err
@@ -287,35 +208,25 @@ func (c *Client) RecordChanges(ctx context.Context, object string, fields []stri
 	if !slices.Contains(names, "updatedAt") {
 		names = append(names, "updatedAt")
 	}
-	from := at.Since - overlap.Milliseconds()
+	rows, next, err := cursor.Changed[row]{
+		Object: object, Page: maxPage,
+		Read: func(since time.Time, offset int) ([]row, error) {
+			return c.query(ctx, object, names, fmt.Sprintf("updatedAt > %d", since.UnixMilli()), "updatedAt", offset, maxPage)
+		},
+		Mark: func(r row) (string, time.Time, error) {
+			when := r.updated()
+			if when.IsZero() {
+				return "", when, &crmclient.Error{Class: crmclient.ClassRetry, Message: "a record came without updatedAt"}
+			}
+			return r.id(), when, nil
+		},
+	}.Poll(text, c.now())
+	if err != nil {
+		return nil, "", fmt.Errorf("record changes: %w", err)
+	}
 	var out []crmclient.RecordChange
-	for offset := 0; offset < maxOffset; offset += maxPage {
-		rows, err := c.query(ctx, object, names, fmt.Sprintf("updatedAt > %d", from), "updatedAt", offset, maxPage)
-		if err != nil {
-			return nil, "", fmt.Errorf("record changes: %w", err)
-		}
-		for _, r := range rows {
-			one := seen{r.id(), r.updated().UnixMilli()}
-			if r.updated().IsZero() {
-				return nil, "", &crmclient.Error{Class: crmclient.ClassRetry, Message: "a record came without updatedAt"}
-			}
-			if one.At <= from || slices.Contains(at.Seen, one) {
-				continue
-			}
-			at.Since, at.Seen = max(at.Since, one.At), append(at.Seen, one)
-			if !begin {
-				out = append(out, crmclient.RecordChange{Record: record(object, r)})
-			}
-		}
-		if len(rows) < maxPage || len(out) > 0 {
-			break
-		}
+	for _, r := range rows {
+		out = append(out, crmclient.RecordChange{Record: record(object, r)})
 	}
-	old := at.Since - overlap.Milliseconds()
-	at.Seen = slices.DeleteFunc(at.Seen, func(e seen) bool { return e.At <= old })
-	if extra := len(at.Seen) - maxSeen; extra > 0 {
-		slices.SortStableFunc(at.Seen, func(a, b seen) int { return int(a.At - b.At) })
-		at.Seen = slices.Delete(at.Seen, 0, extra)
-	}
-	return out, encodeCursor(at), nil
+	return out, next, nil
 }

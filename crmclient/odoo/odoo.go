@@ -171,7 +171,7 @@ type Client struct {
 	post, ticket *fieldmap.Map
 	now          func() time.Time
 	turns        crmclient.Turns
-	users        users
+	users        crmclient.Users
 	uid          struct {
 		sync.Mutex // guards n, and is held while it is asked for
 		n          int64
@@ -202,6 +202,7 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	}
 	cfg.setDefaults()
 	c := &Client{cfg: cfg, now: d.Clock}
+	c.users = crmclient.Users{Read: c.readUsers, Now: d.Clock}
 	var err error
 	if c.base, err = crmclient.ParseURL(cfg.URL); err != nil {
 		return nil, err

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"heliograph/crmclient"
 )
@@ -65,7 +63,7 @@ func (c *Client) FindContacts(ctx context.Context, asked []string) ([]crmclient.
 }
 
 func (c *Client) contact(ctx context.Context, kind, field string, r map[string]any) (crmclient.Contact, error) {
-	owner, err := c.users.address(ctx, c, refID(r["user_id"]))
+	owner, err := c.userOf(ctx, r["user_id"])
 	out := crmclient.Contact{
 		ID: strconv.FormatInt(number(r["id"]), 10), Kind: kind, Address: strings.ToLower(str(r[field])), Name: str(r["name"]), Company: refName(r["parent_id"]), Owner: owner,
 	}
@@ -110,20 +108,13 @@ func (c *Client) CreateLead(ctx context.Context, p crmclient.Person, owner strin
 }
 
 func (c *Client) createPerson(ctx context.Context, model, kind string, p crmclient.Person, owner string) (crmclient.Contact, error) {
-	release, err := c.turns.Take(ctx, "person "+p.Address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer release()
-	there, err := c.FindContacts(ctx, []string{p.Address})
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	for _, found := range there {
-		if found.Kind == crmclient.KindContact || kind == crmclient.KindLead {
-			return found, nil
-		}
-	}
+	return c.turns.Person(ctx, kind, p.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.makePerson(ctx, model, kind, p, owner)
+	})
+}
+
+func (c *Client) makePerson(ctx context.Context, model, kind string, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	name := strings.TrimSpace(p.Name)
 	if name == "" {
 		name = p.Address
@@ -132,7 +123,7 @@ func (c *Client) createPerson(ctx context.Context, model, kind string, p crmclie
 	if model == lead {
 		vals = map[string]any{"name": name, "contact_name": name, "email_from": p.Address, "type": "lead"}
 	}
-	user, err := c.users.id(ctx, c, owner)
+	user, err := c.userID(ctx, owner)
 	if err != nil {
 		return crmclient.Contact{}, err
 	}
@@ -176,81 +167,54 @@ func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Comp
 		return crmclient.Company{}, false, err
 	}
 	for _, r := range rows {
-		host := strings.ToLower(str(r["website"]))
-		if _, rest, ok := strings.Cut(host, "://"); ok {
-			host = rest
-		}
-		if i := strings.IndexAny(host, "/:?#"); i >= 0 {
-			host = host[:i]
-		}
 		_, mail, _ := strings.Cut(strings.ToLower(str(r["email"])), "@")
-		if host != domain && !strings.HasSuffix(host, "."+domain) && mail != domain {
+		if !crmclient.AtDomain(str(r["website"]), domain) && mail != domain {
 			continue
 		}
-		owner, err := c.users.address(ctx, c, refID(r["user_id"]))
+		owner, err := c.userOf(ctx, r["user_id"])
 		return crmclient.Company{ID: strconv.FormatInt(number(r["id"]), 10), Name: str(r["name"]), Domain: domain, Owner: owner}, err == nil, err
 	}
 	return crmclient.Company{}, false, nil
 }
 
-const (
-	usersFor = 10 * time.Minute // how long users are remembered
-	maxUsers = 5000
-)
+const maxUsers = 5000
 
-// users knows Odoo's users by id and by mail address.
-type users struct {
-	mu        sync.Mutex // guards the rest, and is held while they are read
-	until     time.Time
-	byID      map[int64]string
-	byAddress map[string]int64
-}
-
-func (u *users) load(ctx context.Context, c *Client) error {
-	if c.now().Before(u.until) {
-		return nil
-	}
+// readUsers reads Odoo's users who are employees.
+func (c *Client) readUsers(ctx context.Context) ([]crmclient.User, error) {
 	rows, err := c.search(ctx, "res.users", []any{[]any{"share", "=", false}}, []string{"id", "login", "email"}, "id asc", maxUsers, 0)
 	if crmclient.ClassOf(err) == crmclient.ClassAuth {
-		rows, err = nil, nil // without the right to read users nobody is an owner
+		return nil, nil // without the right to read users nobody is an owner
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	u.byID, u.byAddress = map[int64]string{}, map[string]int64{}
-	for _, r := range rows {
-		a := str(r["email"])
-		if a == "" {
-			a = str(r["login"])
+	all := make([]crmclient.User, len(rows))
+	for i, r := range rows {
+		email := str(r["email"])
+		if email == "" {
+			email = str(r["login"])
 		}
-		a = strings.ToLower(a)
-		id := number(r["id"])
-		if u.byID[id] = a; strings.Contains(a, "@") {
-			u.byAddress[a] = id
-		}
+		all[i] = crmclient.User{ID: strconv.FormatInt(number(r["id"]), 10), Email: email, Active: strings.Contains(email, "@")}
 	}
-	u.until = c.now().Add(usersFor)
-	return nil
+	return all, nil
 }
 
-func (u *users) id(ctx context.Context, c *Client, address string) (int64, error) {
-	if address == "" {
-		return 0, nil
+// userID returns the number of the user with the address, or 0.
+func (c *Client) userID(ctx context.Context, address string) (int64, error) {
+	id, err := c.users.ID(ctx, address)
+	if err != nil || id == "" {
+		return 0, err
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	err := u.load(ctx, c)
-	return u.byAddress[address], err
+	return strconv.ParseInt(id, 10, 64)
 }
 
-func (u *users) address(ctx context.Context, c *Client, id int64) (string, error) {
+// userOf returns the address of the user whom a field refers to, or nothing.
+func (c *Client) userOf(ctx context.Context, field any) (string, error) {
+	id := refID(field)
 	if id == 0 {
 		return "", nil
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	err := u.load(ctx, c)
-	return u.byID[id], err
+	return c.users.Email(ctx, strconv.FormatInt(id, 10))
 }
 
 // search reads records, numbers as json.Number.

@@ -291,7 +291,7 @@ func (c *Client) CreateTicket(ctx context.Context, t *crmclient.Ticket) (crmclie
 		fields["partner_id"] = n
 	}
 	if t.Assignee != "" {
-		user, err := c.users.id(ctx, c, t.Assignee)
+		user, err := c.userID(ctx, t.Assignee)
 		if err != nil {
 			return crmclient.Receipt{}, err
 		}
@@ -329,7 +329,7 @@ func (c *Client) FindTicket(ctx context.Context, key string) (crmclient.Record, 
 
 // AssignTicket gives a ticket to a user.
 func (c *Client) AssignTicket(ctx context.Context, id, assignee string) error {
-	user, err := c.users.id(ctx, c, assignee)
+	user, err := c.userID(ctx, assignee)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package odoo
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -156,11 +155,8 @@ func decode(a *crmclient.Answer, raw []byte, into any) error {
 	if into == nil {
 		return nil
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if a.Truncated || d.Decode(into) != nil {
-		e := &crmclient.Error{Class: crmclient.ClassRetry, Status: a.Status, Message: "Odoo's answer is not the expected JSON", RequestID: a.RequestID}
-		return e
+	if a.Truncated || crmclient.ExactJSON(raw, into) != nil {
+		return a.Unreadable()
 	}
 	return nil
 }

@@ -3,21 +3,16 @@ package pipedrive
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
-)
-
-const (
-	firstPage = 50 // activities of one answer, if their notes are short
-	maxPages  = 400
+	"heliograph/crmclient/lookback"
 )
 
 // activity is an activity as Pipedrive gives it.
@@ -62,29 +57,46 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 		return crmclient.Receipt{}, err
 	}
 	defer release()
-	there, err := c.find(ctx, where, a.Key)
+	there, err := c.there(ctx, where, a.Key)
+	if errors.Is(err, errUnknown) { // who sends it again has looked
+		err = errors.Join(err, c.intents.Forget(ctx, a.Key))
+	}
 	if err != nil {
 		return crmclient.Receipt{}, fmt.Errorf("log e-mail: %w", err)
 	}
 	if there != "" {
 		return crmclient.Receipt{RemoteID: there, Duplicate: true}, nil
 	}
-	left, sent := split(a)
+	sent, left := limits.Split(a.Attachments, a.AttachmentsLeft)
 	body, err := c.body(ctx, a, where, left)
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
-	var out struct {
-		Data activity `json:"data"`
-	}
-	if _, err := c.call(ctx, request{method: http.MethodPost, version: v2, path: "/activities", body: body}, &out); err != nil {
+	id, err := c.write(ctx, a.Key, body)
+	if err != nil {
 		return crmclient.Receipt{}, fmt.Errorf("log e-mail: %w", err)
 	}
-	id := out.Data.ID.String()
-	if id == "" || id == "0" {
-		return crmclient.Receipt{}, unclear()
-	}
 	return crmclient.Receipt{RemoteID: id}, c.addFiles(ctx, id, a, left, sent)
+}
+
+// there returns the id of the activity if it was written before.
+func (c *Client) there(ctx context.Context, where place, key string) (string, error) {
+	return lookback.Written(ctx, c.intents, key, func(known crmclient.Intent) (string, error) { return c.look(ctx, where, key, known) })
+}
+
+// write sends the activity. The caller has the turn.
+func (c *Client) write(ctx context.Context, key string, body map[string]any) (string, error) {
+	return lookback.Write(ctx, c.intents, key, isRefusal, func() (string, *crmclient.Answer, error) {
+		var out struct {
+			Data activity `json:"data"`
+		}
+		answer, err := c.call(ctx, request{method: http.MethodPost, version: v2, path: "/activities", body: body}, &out)
+		id := out.Data.ID.String()
+		if err == nil && (id == "" || id == "0") {
+			err = unclear()
+		}
+		return id, answer, err
+	})
 }
 
 // addFiles adds the files to the new activity. Those that cannot be added are named in its note: the next try would find the
@@ -138,56 +150,6 @@ func (c *Client) body(ctx context.Context, a *crmclient.Activity, where place, l
 	return body, nil
 }
 
-// find looks for the activity with the key among those of a place, or among all, from the newest back.
-func (c *Client) find(ctx context.Context, where place, key string) (string, error) {
-	wanted, oldest := marker(key), c.d.Clock().Add(-c.cfg.lookBack())
-	q := url.Values{"sort_by": {"add_time"}, "sort_direction": {"desc"}}
-	switch {
-	case where.person != 0:
-		q.Set("person_id", strconv.FormatInt(where.person, 10))
-	case where.org != 0:
-		q.Set("org_id", strconv.FormatInt(where.org, 10))
-	}
-	size := firstPage
-	for range maxPages {
-		q.Set("limit", strconv.Itoa(size))
-		var out struct {
-			Data       []activity `json:"data"`
-			Additional struct {
-				Cursor string `json:"next_cursor"`
-			} `json:"additional_data"`
-		}
-		answer, err := c.call(ctx, request{method: http.MethodGet, version: v2, path: "/activities", query: q}, &out)
-		if err != nil && answer != nil && answer.Truncated && answer.Status == http.StatusOK && size > 1 {
-			size /= 2 // long notes: fewer at a time
-			continue
-		}
-		if err != nil {
-			return "", fmt.Errorf("look for the mail: %w", err)
-		}
-		for _, one := range out.Data {
-			if strings.Contains(one.Note, wanted) {
-				return one.ID.String(), nil
-			}
-		}
-		if out.Additional.Cursor == "" || len(out.Data) == 0 || before(out.Data[len(out.Data)-1].Added, oldest) {
-			return "", nil
-		}
-		q.Set("cursor", out.Additional.Cursor)
-	}
-	return "", nil
-}
-
-// before compares a time of Pipedrive, in either of its forms. What it cannot read is not before.
-func before(s string, t time.Time) bool {
-	for _, layout := range []string{time.RFC3339, time.DateTime} {
-		if at, err := time.Parse(layout, s); err == nil {
-			return at.Before(t)
-		}
-	}
-	return false
-}
-
 // known returns the id of the mail's activity: of the receipt if its note has the key, else by looking.
 func (c *Client) known(ctx context.Context, remoteID string, where place, key string) (string, error) {
 	if _, err := strconv.ParseInt(remoteID, 10, 64); err == nil {
@@ -196,14 +158,18 @@ func (c *Client) known(ctx context.Context, remoteID string, where place, key st
 		}
 		_, err := c.call(ctx, request{method: http.MethodGet, version: v2, path: "/activities/" + remoteID}, &out)
 		switch {
-		case err == nil && strings.Contains(out.Data.Note, marker(key)):
+		case err == nil && strings.Contains(out.Data.Note, crmclient.KeyLine(key)):
 			return remoteID, nil
 		case err == nil, isGone(err):
 			return "", nil // deleted, or rewritten by people: no longer ours
 		}
 		return "", fmt.Errorf("read activity: %w", err)
 	}
-	return c.find(ctx, where, key)
+	known, err := c.intents.Find(ctx, key)
+	if err != nil || known.RemoteID != "" {
+		return known.RemoteID, err
+	}
+	return c.look(ctx, where, key, crmclient.Intent{Began: c.oldest()})
 }
 
 func (c *Client) setNote(ctx context.Context, id, note string) error {
@@ -221,7 +187,7 @@ func (c *Client) UpdateEmail(ctx context.Context, remoteID string, a *crmclient.
 	if id == "" {
 		return crmclient.Receipt{}, gone
 	}
-	left, _ := split(a)
+	_, left := limits.Split(a.Attachments, a.AttachmentsLeft)
 	if err := c.setNote(ctx, id, c.noteOf(a, left)); isGone(err) {
 		return crmclient.Receipt{}, gone
 	} else if err != nil {
@@ -237,21 +203,8 @@ func (c *Client) WithdrawEmail(ctx context.Context, remoteID, key string) error 
 		return err
 	}
 	_, err = c.call(ctx, request{method: http.MethodDelete, version: v2, path: "/activities/" + id}, nil)
-	if isGone(err) {
-		return nil
+	if err != nil && !isGone(err) {
+		return err
 	}
-	return err
-}
-
-// split tells the files that are sent from all that are left out.
-func split(a *crmclient.Activity) (left []crmclient.AttachmentLeft, sent []crmclient.Attachment) {
-	left = slices.Clone(a.AttachmentsLeft)
-	for _, f := range a.Attachments {
-		if reason := whyLeft(f, len(sent)); reason != "" {
-			left = append(left, crmclient.AttachmentLeft{Name: f.Name, Size: f.Size, Reason: reason})
-		} else {
-			sent = append(sent, f)
-		}
-	}
-	return left, sent
+	return c.intents.Forget(ctx, key)
 }

@@ -50,7 +50,7 @@ func (c *Client) Check(ctx context.Context) (string, error) {
 			return "", misconfigured("open the person in Pipedrive and take the number at the end of its address", "default_person: there is no person with this id")
 		}
 	}
-	if _, err := c.find(ctx, place{person: max(c.cfg.DefaultPerson, 1)}, "check"); err != nil {
+	if _, err := c.look(ctx, place{person: max(c.cfg.DefaultPerson, 1)}, "check", crmclient.Intent{Began: c.d.Clock()}); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("Pipedrive of %s, as %s", me.Data.Company, me.Data.Email), nil

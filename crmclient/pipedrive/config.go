@@ -31,7 +31,7 @@ type Config struct {
 	Link string `yaml:"link"`
 	// DefaultPerson is the id of the person who gets the mails that belong to nobody; zero: such mail is given up.
 	DefaultPerson int64 `yaml:"default_person"`
-	// LookBack is how far back a mail is looked for before it is written; zero means 30 days.
+	// LookBack is how far back a mail is looked for at most; zero means 30 days.
 	LookBack config.Duration `yaml:"look_back"`
 	// IncludeHTML sends the HTML of a mail where it has one; nil means true.
 	IncludeHTML *bool `yaml:"include_html"`

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"heliograph/crmclient"
 )
@@ -60,7 +58,7 @@ func (c *Client) search(ctx context.Context, address string) ([]crmclient.Contac
 		if !slices.ContainsFunc(p.Emails, func(e string) bool { return strings.EqualFold(e, address) }) {
 			continue
 		}
-		owner, err := c.userEmail(ctx, p.Owner.ID)
+		owner, err := c.users.Email(ctx, p.Owner.ID.String())
 		if err != nil {
 			return nil, err
 		}
@@ -73,18 +71,13 @@ func (c *Client) search(ctx context.Context, address string) ([]crmclient.Contac
 
 // CreateContact adds a person unless one has the address. Pipedrive refuses no second one, so one is made at a time.
 func (c *Client) CreateContact(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
-	release, err := c.turns.Take(ctx, "address "+p.Address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer release()
-	found, err := c.search(ctx, p.Address)
-	if err != nil {
-		return crmclient.Contact{}, fmt.Errorf("look for the person: %w", err)
-	}
-	if len(found) > 0 {
-		return found[0], nil
-	}
+	return c.turns.Person(ctx, crmclient.KindContact, p.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.makeContact(ctx, p, owner)
+	})
+}
+
+func (c *Client) makeContact(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	name := strings.TrimSpace(p.Name)
 	if name == "" {
 		name, _, _ = strings.Cut(p.Address, "@")
@@ -142,61 +135,34 @@ func (c *Client) ContactByID(ctx context.Context, id string) (crmclient.Contact,
 			k.Address = strings.ToLower(e.Value)
 		}
 	}
-	k.Owner, err = c.userEmail(ctx, out.Data.Owner)
+	k.Owner, err = c.users.Email(ctx, out.Data.Owner.String())
 	return k, err == nil, err
 }
 
-// usersFresh is how long the list of users is believed: people join a company more rarely.
-const usersFresh = 15 * time.Minute
-
-// users are the company's users of Pipedrive.
-type users struct {
-	mu      sync.Mutex // guards all below, and lets one at a time read them
-	read    time.Time
-	byEmail map[string]int64 // lower case
-	byID    map[string]string
-}
-
-func (c *Client) loadUsers(ctx context.Context) error {
-	u := &c.users
-	if u.byEmail != nil && c.d.Clock().Sub(u.read) < usersFresh {
-		return nil
-	}
+// readUsers is for crmclient.Users.
+func (c *Client) readUsers(ctx context.Context) ([]crmclient.User, error) {
 	var out struct {
 		Data []struct {
-			ID     int64  `json:"id"`
-			Email  string `json:"email"`
-			Active bool   `json:"active_flag"`
+			ID     json.Number `json:"id"`
+			Email  string      `json:"email"`
+			Active bool        `json:"active_flag"`
 		} `json:"data"`
 	}
 	if _, err := c.call(ctx, request{method: http.MethodGet, version: v1, path: "/users"}, &out); err != nil {
-		return fmt.Errorf("read users: %w", err)
+		return nil, fmt.Errorf("read users: %w", err)
 	}
-	u.byEmail, u.byID, u.read = map[string]int64{}, map[string]string{}, c.d.Clock()
+	var all []crmclient.User
 	for _, one := range out.Data {
-		if one.Active {
-			u.byEmail[strings.ToLower(one.Email)] = one.ID
-		}
-		u.byID[strconv.FormatInt(one.ID, 10)] = strings.ToLower(one.Email)
+		all = append(all, crmclient.User{ID: one.ID.String(), Email: one.Email, Active: one.Active})
 	}
-	return nil
+	return all, nil
 }
 
 // userID returns the id of the active user with the address, or zero.
 func (c *Client) userID(ctx context.Context, email string) (int64, error) {
-	c.users.mu.Lock()
-	defer c.users.mu.Unlock()
-	err := c.loadUsers(ctx)
-	return c.users.byEmail[strings.ToLower(email)], err
-}
-
-// userEmail returns the address of the user with the id, or nothing.
-func (c *Client) userEmail(ctx context.Context, id json.Number) (string, error) {
-	if id == "" {
-		return "", nil
+	id, err := c.users.ID(ctx, email)
+	if err != nil || id == "" {
+		return 0, err
 	}
-	c.users.mu.Lock()
-	defer c.users.mu.Unlock()
-	err := c.loadUsers(ctx)
-	return c.users.byID[id.String()], err
+	return strconv.ParseInt(id, 10, 64)
 }

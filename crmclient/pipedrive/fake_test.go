@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/crmclient"
 	"heliograph/crmclient/crmtest"
 )
 
@@ -33,6 +34,8 @@ const (
 
 // pipeFake is Pipedrive as the specification says, and strict: what it does not know fails the test.
 type pipeFake struct {
+	crmclient.MemoryIntents // as the gateway's database keeps them over a restart
+
 	t     *testing.T
 	oauth *httptest.Server
 

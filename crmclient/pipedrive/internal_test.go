@@ -23,7 +23,7 @@ func FuzzMarker(f *testing.F) {
 	f.Add("key")
 	f.Add(`k"<b>;`)
 	f.Fuzz(func(t *testing.T, key string) {
-		m := marker(key)
+		m := crmclient.KeyLine(key)
 		if strings.ContainsAny(m, "<>&\"'\n") || strings.Count(m, ";") != 1 || len(m) > 200 {
 			t.Errorf("got %q", m)
 		}

@@ -1,16 +1,13 @@
 package pipedrive
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"html"
-	"regexp"
 	"strings"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
+	"heliograph/crmclient/upload"
 )
 
 const (
@@ -18,26 +15,7 @@ const (
 	// maxText bounds the text in characters: with it, a listing of activities stays readable, and Pipedrive names no limit.
 	maxText   = 30_000
 	maxPeople = 100 // of a line of the note
-
-	keyLabel = "heliograph-key:"
-	maxKey   = 100 // bytes of a key that is written in full
-	coded    = "b64."
 )
-
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
-
-// marker is the last line of a note, by which the mail is known again. It survives any cleaning of HTML.
-func marker(key string) string {
-	switch {
-	case plainKey.MatchString(key) && !strings.HasPrefix(key, coded) && len(key) <= maxKey:
-	case len(key) <= maxKey:
-		key = coded + base64.RawURLEncoding.EncodeToString([]byte(key))
-	default:
-		sum := sha256.Sum256([]byte(key))
-		key = "sha256." + hex.EncodeToString(sum[:])
-	}
-	return keyLabel + key + ";"
-}
 
 // noteOf writes the note of a mail in HTML: people, text, files that were left out, key. All but the mail's own HTML, which was
 // sanitised, is escaped.
@@ -69,11 +47,11 @@ func (c *Client) noteOf(a *crmclient.Activity, left []crmclient.AttachmentLeft) 
 				b.WriteString("<br>…")
 				break
 			}
-			fmt.Fprintf(&b, "<br>%s (%d bytes): %s", html.EscapeString(fieldmap.CutRunes(f.Name, maxFileName)), f.Size, html.EscapeString(f.Reason))
+			fmt.Fprintf(&b, "<br>%s (%d bytes): %s", html.EscapeString(fieldmap.CutRunes(f.Name, upload.MaxName)), f.Size, html.EscapeString(f.Reason))
 		}
 		b.WriteString("</p>")
 	}
-	b.WriteString("<p>" + marker(a.Key) + "</p>")
+	b.WriteString("<p>" + crmclient.KeyLine(a.Key) + "</p>")
 	return b.String()
 }
 

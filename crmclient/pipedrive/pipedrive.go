@@ -1,14 +1,11 @@
 package pipedrive
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"heliograph/crmclient"
@@ -26,11 +23,10 @@ type Client struct {
 	options crmclient.Options
 	poster  *crmclient.TokenPoster
 	tokens  oauth.Source // nil with a static token
-	users   users
+	users   crmclient.Users
+	intents crmclient.Intents
 	turns   crmclient.Turns // what is looked up before it is written must not be written meanwhile
-
-	mu    sync.Mutex // guards hosts
-	hosts map[string]*crmclient.Transport
+	hosts   crmclient.Transports
 }
 
 // OAuthClient is a Client whose access a person gives.
@@ -52,16 +48,21 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, d: d, hosts: map[string]*crmclient.Transport{}}
+	c := &Client{cfg: cfg, d: d, intents: d.Intents}
+	if c.intents == nil {
+		c.intents = new(crmclient.MemoryIntents)
+	}
 	c.options.Secrets = c.secrets()
+	c.users = crmclient.Users{Read: c.readUsers, Now: d.Clock}
 	if d.Limit != nil {
-		l := limiters{d.Limit("requests", cfg.rate())}
+		l := crmclient.Limiters{d.Limit("requests", cfg.Rate(burst))}
 		if cfg.DailyRequests > 0 {
 			l = append(l, d.Limit("day", limit.Rate{Count: cfg.DailyRequests, Per: 24 * time.Hour}))
 		}
 		c.options.RateLimiter = l
 	}
-	if _, err := c.host(cfg.base()); err != nil {
+	c.hosts.New = c.transport
+	if _, err := c.hosts.To(cfg.base()); err != nil {
 		return nil, err
 	}
 	if cfg.static() {
@@ -90,62 +91,15 @@ func (c *Client) secrets() []string {
 	return []string{c.cfg.Token.Reveal(), c.cfg.ClientSecret.Reveal(), c.cfg.RefreshToken.Reveal()}
 }
 
-// rate is what the section says, else ours.
-func (c *Config) rate() limit.Rate {
-	switch n := c.RequestsPerSecond; {
-	case n >= 1:
-		return limit.Rate{Count: int(n), Per: time.Second}
-	case n > 0:
-		return limit.Rate{Count: 1, Per: time.Duration(float64(time.Second) / n)}
-	}
-	return burst
-}
-
-// limiters are several limits that all hold.
-type limiters []crmclient.RateLimiter
-
-// Allow takes one request from each.
-func (l limiters) Allow(ctx context.Context) (time.Duration, error) {
-	for _, one := range l {
-		if one == nil {
-			continue
-		}
-		if wait, err := one.Allow(ctx); err != nil || wait > 0 {
-			return wait, err
-		}
-	}
-	return 0, nil
-}
-
-// host returns the transport of an address of the API.
-func (c *Client) host(base string) (*crmclient.Transport, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t, ok := c.hosts[base]; ok {
-		return t, nil
-	}
-	u, err := crmclient.ParseURL(base)
-	if err != nil {
-		return nil, err
-	}
+func (c *Client) transport(base *url.URL) (*crmclient.Transport, error) {
 	settings, o := c.cfg.Settings, c.options
-	settings.RequestsPerSecond, o.URL = 0, u // the rate is in the limiters
-	t, err := c.d.Transport(settings, o)
-	if err != nil {
-		return nil, err
-	}
-	c.hosts[base] = t
-	return t, nil
+	settings.RequestsPerSecond, o.URL = 0, base // the rate is in the limiters
+	return c.d.Transport(settings, o)
 }
 
 // Close closes idle connections.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var errs []error
-	for _, t := range c.hosts {
-		errs = append(errs, t.Close())
-	}
+	errs := []error{c.hosts.Close()}
 	if c.poster != nil {
 		errs = append(errs, c.poster.Close())
 	}
@@ -163,9 +117,7 @@ type request struct {
 	method, version string
 	path            string
 	query           url.Values
-	body            any // written as JSON; nil: none
-	// stream makes a body that is not JSON, anew for each try.
-	stream func() (body io.Reader, contentType string, err error)
+	body            any // becomes JSON, unless it is a crmclient.Stream; nil: none
 }
 
 // call sends a request, and once more with another token where Pipedrive no longer takes the first. into is the "data" of the answer.
@@ -202,27 +154,19 @@ func isRefusal(a *crmclient.Answer) bool {
 }
 
 func (c *Client) try(ctx context.Context, r request, base, access string) (*crmclient.Answer, error) {
-	t, err := c.host(base)
+	t, err := c.hosts.To(base)
 	if err != nil {
 		return nil, misconfigured("", "%v", err)
-	}
-	body, contentType, err := r.open()
-	if err != nil {
-		return nil, err
 	}
 	prefix := "/api/" + r.version
 	if r.version == v1 && base == defaultURL { // the common address has it elsewhere
 		prefix = "/v1"
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, base+prefix+r.path, body)
+	req, err := crmclient.NewRequest(ctx, r.method, base+prefix+r.path, r.body)
 	if err != nil {
-		return nil, misconfigured("", "the request cannot be built")
+		return nil, err
 	}
 	req.URL.RawQuery = r.query.Encode()
-	req.Header.Set("Accept", "application/json")
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
 	if c.tokens == nil {
 		req.Header.Set("X-Api-Token", access)
 	} else {
@@ -233,22 +177,6 @@ func (c *Client) try(ctx context.Context, r request, base, access string) (*crmc
 		return answer, err
 	}
 	return answer, explain(answer, err, crmclient.NewRedactor(append(c.secrets(), access)...))
-}
-
-func (r request) open() (io.Reader, string, error) {
-	switch {
-	case r.stream != nil:
-		return r.stream()
-	case r.body == nil:
-		return http.NoBody, "", nil
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(r.body); err != nil {
-		return nil, "", &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the request cannot be written as JSON"}
-	}
-	return bytes.NewReader(b.Bytes()), "application/json", nil
 }
 
 // Caps are the sizes that Pipedrive takes.

@@ -2,10 +2,8 @@ package rest
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"reflect"
 	"slices"
@@ -168,15 +166,7 @@ func (c *Client) newReply(op *operation, a *crmclient.Answer, redact *crmclient.
 		r.isJSON = true
 		return r
 	}
-	d := json.NewDecoder(bytes.NewReader(r.body))
-	d.UseNumber()
-	if err := d.Decode(&r.root); err != nil {
-		r.root = nil
-		return r
-	}
-	if _, err := d.Token(); errors.Is(err, io.EOF) {
-		r.isJSON = true
-	} else {
+	if r.isJSON = crmclient.ExactJSON(r.body, &r.root) == nil; !r.isJSON {
 		r.root = nil
 	}
 	return r
@@ -207,13 +197,20 @@ func (c *Client) judge(r *reply, broken error) error {
 		}
 	}
 	if ok && !r.isJSON {
-		return r.retry("the answer is not JSON")
+		return r.notJSON()
 	}
 	return c.byStatus(r)
 }
 
 func (r *reply) retry(message string) *crmclient.Error {
 	return &crmclient.Error{Class: crmclient.ClassRetry, Status: r.status, RequestID: r.requestID, Message: r.op.name + ": " + message}
+}
+
+// notJSON is the error for an answer that is not JSON.
+func (r *reply) notJSON() *crmclient.Error {
+	e := (&crmclient.Answer{Status: r.status, Body: r.body, RequestID: r.requestID}).Unreadable()
+	e.Message = r.op.name + ": " + e.Message
+	return e
 }
 
 // broken is the error for an answer that is not as the section says. What became of the request is not known.
@@ -307,7 +304,7 @@ func (r *reply) place(item any, s scope) place { return place{item: item, header
 // items returns the list of the answer.
 func (r *reply) items(s scope) ([]any, error) {
 	if !r.isJSON {
-		return nil, r.retry("the answer is not JSON")
+		return nil, r.notJSON()
 	}
 	if r.op.result.items == nil {
 		if r.root == nil {

@@ -35,11 +35,8 @@ const maxSeen = 2000
 const defaultOverlap = 2 * time.Minute
 
 // RecordChanges returns what changed since the cursor.
-func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, cursor string) ([]crmclient.RecordChange, string, error) {
+func (c recordFollower) RecordChanges(ctx context.Context, object string, fields []string, cursor string) ([]crmclient.RecordChange, string, error) {
 	op := c.ops.changes
-	if op == nil {
-		return nil, "", notConfigured("changes")
-	}
 	var at changeCursor
 	if cursor != "" {
 		d := json.NewDecoder(strings.NewReader(cursor))

@@ -18,7 +18,7 @@ func (c *Client) Check(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for _, object := range slices.Sorted(maps.Keys(c.cfg.Needs)) {
-		fields, err := c.DescribeObject(ctx, object)
+		fields, err := describer{c}.DescribeObject(ctx, object)
 		if err != nil {
 			return "", err
 		}

@@ -21,6 +21,6 @@
 // mails of a new thread may make two parents (create_parent), unless the API refuses the second. Files found by find_file are the same
 // as far as result.key tells: by name or by hash.
 //
-// It does not run programs, has no loops but those over a list, follows no link to another host, and receives no webhooks. Operations
-// on records, tickets and files that a section does not have answer with an error of ClassConfiguration that names them.
+// It does not run programs, has no loops but those over a list, follows no link to another host, and receives no webhooks. An ability
+// whose operation a section does not have is not offered (crmclient.As).
 package rest

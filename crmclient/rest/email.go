@@ -217,7 +217,8 @@ func (c *Client) idOf(ctx context.Context, remoteID, key string) (string, error)
 	return f.id, nil
 }
 
-func (c *Client) updateEmail(ctx context.Context, remoteID string, a *crmclient.Activity) (crmclient.Receipt, error) {
+// UpdateEmail is that of crmclient.ActivityUpdater.
+func (c emailUpdater) UpdateEmail(ctx context.Context, remoteID string, a *crmclient.Activity) (crmclient.Receipt, error) {
 	unlock, err := c.keys.lock(ctx, "email "+a.Key)
 	if err != nil {
 		return crmclient.Receipt{}, err
@@ -237,7 +238,8 @@ func (c *Client) updateEmail(ctx context.Context, remoteID string, a *crmclient.
 	return crmclient.Receipt{RemoteID: id}, nil
 }
 
-func (c *Client) withdrawEmail(ctx context.Context, remoteID, key string) error {
+// WithdrawEmail is that of crmclient.ActivityWithdrawer.
+func (c emailWithdrawer) WithdrawEmail(ctx context.Context, remoteID, key string) error {
 	unlock, err := c.keys.lock(ctx, "email "+key)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func (c *Client) attachAll(ctx context.Context, op *operation, object, id string
 		if f.Open == nil {
 			continue
 		}
-		if _, err := c.AttachFile(ctx, object, id, f); err != nil {
+		if _, err := (fileAttacher{c}).AttachFile(ctx, object, id, f); err != nil {
 			return err
 		}
 	}
@@ -79,11 +79,8 @@ func (c *Client) attachAll(ctx context.Context, op *operation, object, id string
 }
 
 // AttachFile adds a file to a record, after looking for it where find_file is configured.
-func (c *Client) AttachFile(ctx context.Context, object, id string, f crmclient.Attachment) (string, error) {
+func (c fileAttacher) AttachFile(ctx context.Context, object, id string, f crmclient.Attachment) (string, error) {
 	op := c.ops.attachFile
-	if op == nil {
-		return "", notConfigured("attach_file")
-	}
 	s := c.scope(map[string]any{"object": object, "id": id, "file": fileValue(f, nil), "key": id + " " + f.SHA256})
 	if find := c.ops.findFile; find != nil {
 		known, there, err := c.findFile(ctx, find, s, f)

@@ -140,11 +140,8 @@ func (c *Client) record(r *reply, item any, s scope, object string, fields []str
 }
 
 // ReadRecord reads one record.
-func (c *Client) ReadRecord(ctx context.Context, object, id string) (crmclient.Record, error) {
+func (c recordReader) ReadRecord(ctx context.Context, object, id string) (crmclient.Record, error) {
 	op := c.ops.readRecord
-	if op == nil {
-		return crmclient.Record{}, notConfigured("read_record")
-	}
 	s := c.scope(map[string]any{"object": object, "id": id, "fields": []any{}})
 	r, err := c.call(ctx, op, s, op.paging.start())
 	if err != nil {
@@ -161,11 +158,8 @@ func (c *Client) ReadRecord(ctx context.Context, object, id string) (crmclient.R
 }
 
 // QueryRecords reads one page of the records that the query selects.
-func (c *Client) QueryRecords(ctx context.Context, q crmclient.Query, cursor string) ([]crmclient.Record, string, error) {
+func (c recordQuerier) QueryRecords(ctx context.Context, q crmclient.Query, cursor string) ([]crmclient.Record, string, error) {
 	op := c.ops.queryRecords
-	if op == nil {
-		return nil, "", notConfigured("query_records")
-	}
 	at := op.paging.start()
 	var err error
 	if cursor != "" {
@@ -225,11 +219,8 @@ func (c *Client) queryScope(op *operation, q crmclient.Query) (scope, error) {
 }
 
 // CreateRecord makes a record, after looking for its key where find_record is configured.
-func (c *Client) CreateRecord(ctx context.Context, object, key string, fields map[string]any) (crmclient.Receipt, error) {
+func (c recordCreator) CreateRecord(ctx context.Context, object, key string, fields map[string]any) (crmclient.Receipt, error) {
 	op := c.ops.createRecord
-	if op == nil {
-		return crmclient.Receipt{}, notConfigured("create_record")
-	}
 	if key == "" {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the record has no key"}
 	}
@@ -242,21 +233,15 @@ func (c *Client) CreateRecord(ctx context.Context, object, key string, fields ma
 }
 
 // UpdateRecord sets fields of a record.
-func (c *Client) UpdateRecord(ctx context.Context, object, id string, fields map[string]any) error {
+func (c recordUpdater) UpdateRecord(ctx context.Context, object, id string, fields map[string]any) error {
 	op := c.ops.updateRecord
-	if op == nil {
-		return notConfigured("update_record")
-	}
 	_, err := c.call(ctx, op, c.scope(map[string]any{"object": object, "id": id, "fields": fields}), pageState{})
 	return err
 }
 
 // DescribeObject returns the fields of an object.
-func (c *Client) DescribeObject(ctx context.Context, object string) ([]crmclient.Field, error) {
+func (c describer) DescribeObject(ctx context.Context, object string) ([]crmclient.Field, error) {
 	op := c.ops.describe
-	if op == nil {
-		return nil, notConfigured("describe")
-	}
 	s := c.scope(map[string]any{"object": object})
 	var out []crmclient.Field
 	err := c.pages(ctx, op, s, func(r *reply, items []any) error {

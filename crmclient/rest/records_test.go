@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,19 +16,33 @@ import (
 )
 
 // everything is what a client of the example can do.
-type everything interface {
+type everything struct {
 	crmclient.Client
 	crmclient.Checker
 	crmclient.Ticketer
 	crmclient.RecordQuerier
 	crmclient.RecordWriter
-	crmclient.RecordChanges
+	follower
 	crmclient.Describer
 	crmclient.FileAttacher
 	crmclient.Capped
 	crmclient.ContactCreator
 	crmclient.ActivityUpdater
 	crmclient.ActivityWithdrawer
+}
+
+type follower interface {
+	RecordChanges(ctx context.Context, object string, fields []string, cursor string) ([]crmclient.RecordChange, string, error)
+}
+
+// able is an ability of a client that must have it.
+func able[T any](t *testing.T, c crmclient.Client) T {
+	t.Helper()
+	a, ok := crmclient.As[T](c)
+	if !ok {
+		t.Fatalf("the client has no ability %T", (*T)(nil))
+	}
+	return a
 }
 
 // formoClient starts the made-up platform and returns the client of its example.
@@ -41,10 +56,15 @@ func formoClient(t *testing.T, change func(*rest.Config)) (*formo, everything) {
 		change(&cfg)
 	}
 	client := open(t, cfg, crmclient.Deps{Target: "nocode"})
-	if _, is := client.(crmclient.LeadCreator); is {
+	if can[crmclient.LeadCreator](client) {
 		t.Error("the section makes no leads, but the client says so")
 	}
-	return f, client.(everything)
+	return f, everything{
+		client, able[crmclient.Checker](t, client), able[crmclient.Ticketer](t, client), able[crmclient.RecordQuerier](t, client),
+		able[crmclient.RecordWriter](t, client), able[crmclient.RecordChanges](t, client), able[crmclient.Describer](t, client),
+		able[crmclient.FileAttacher](t, client), able[crmclient.Capped](t, client), able[crmclient.ContactCreator](t, client),
+		able[crmclient.ActivityUpdater](t, client), able[crmclient.ActivityWithdrawer](t, client),
+	}
 }
 
 func TestTickets(t *testing.T) {
@@ -240,33 +260,42 @@ func TestWhatIsNotConfigured(t *testing.T) {
 	for name, is := range map[string]bool{
 		"creator": can[crmclient.ContactCreator](client), "leads": can[crmclient.LeadCreator](client),
 		"updater": can[crmclient.ActivityUpdater](client), "withdrawer": can[crmclient.ActivityWithdrawer](client),
+		"tickets": can[crmclient.TicketCreator](client), "finder": can[crmclient.TicketFinder](client), "assigner": can[crmclient.TicketAssigner](client),
+		"reader": can[crmclient.RecordReader](client), "querier": can[crmclient.RecordQuerier](client),
+		"maker": can[crmclient.RecordCreator](client), "changer": can[crmclient.RecordUpdater](client), "changes": can[crmclient.RecordChanges](client), "describer": can[crmclient.Describer](client),
+		"files": can[crmclient.FileAttacher](client), "a contact lister, which rest is not": can[crmclient.ContactLister](client),
 	} {
 		if is {
 			t.Errorf("%s: the client says it could", name)
 		}
 	}
-	_, err := client.(crmclient.RecordReader).ReadRecord(t.Context(), "x", "1")
-	wantClass(t, err, crmclient.ClassConfiguration)
-	if !strings.Contains(err.Error(), "read_record") {
-		t.Errorf("%v does not name the operation", err)
+	if !can[crmclient.Checker](client) || !can[crmclient.Capped](client) {
+		t.Error("what needs no operation is not offered")
 	}
-	_, err = client.(crmclient.Ticketer).CreateTicket(t.Context(), &crmclient.Ticket{Key: "x"})
-	wantClass(t, err, crmclient.ClassConfiguration)
-	// Abilities are there in any combination.
-	all := "  update_email: {path: /u, form: {k: '{{ key }}'}}\n  withdraw_email: {path: /w, form: {k: '{{ key }}'}}\n" +
-		"  create_contact: {path: /c, form: {a: '{{ address }}'}, result: {id: $.id}}\n  create_lead: {path: /l, form: {a: '{{ address }}'}, result: {id: $.id}}\n"
-	lines := strings.SplitAfter(strings.TrimSuffix(all, "\n"), "\n")
-	for bits := range 16 {
+	if _, ok := client.(crmclient.TicketCreator); ok {
+		t.Error("the type itself makes tickets")
+	}
+}
+
+func TestAbilitiesInAnyCombination(t *testing.T) {
+	t.Parallel()
+	const url = "http://127.0.0.1:1"
+	operations := []string{
+		"update_email: {path: /u, form: {k: '{{ key }}'}}", "withdraw_email: {path: /w, form: {k: '{{ key }}'}}",
+		"create_contact: {path: /c, form: {a: '{{ address }}'}, result: {id: $.id}}", "create_lead: {path: /l, form: {a: '{{ address }}'}, result: {id: $.id}}",
+		"create_ticket: {path: /t, form: {k: '{{ key }}'}, result: {id: $.id}, at_least_once: true}", "read_record: {path: '/r/{{ id }}', result: {id: $.id}}",
+	}
+	for bits := range 1 << len(operations) {
 		more := ""
-		for i, line := range lines {
+		for i, line := range operations {
 			if bits&(1<<i) != 0 {
-				more += strings.TrimSuffix(line, "\n") + "\n"
+				more += "  " + line + "\n"
 			}
 		}
-		client := open(t, section(t, minimal(server.URL, more)), crmclient.Deps{})
+		client := open(t, section(t, minimal(url, more)), crmclient.Deps{})
 		got := []bool{
-			can[crmclient.ActivityUpdater](client), can[crmclient.ActivityWithdrawer](client),
-			can[crmclient.ContactCreator](client), can[crmclient.LeadCreator](client),
+			can[crmclient.ActivityUpdater](client), can[crmclient.ActivityWithdrawer](client), can[crmclient.ContactCreator](client),
+			can[crmclient.LeadCreator](client), can[crmclient.TicketCreator](client), can[crmclient.RecordReader](client),
 		}
 		for i := range got {
 			if got[i] != (bits&(1<<i) != 0) {
@@ -276,7 +305,7 @@ func TestWhatIsNotConfigured(t *testing.T) {
 	}
 }
 
-func can[T any](c crmclient.Client) bool { _, ok := c.(T); return ok }
+func can[T any](c crmclient.Client) bool { _, ok := crmclient.As[T](c); return ok }
 
 // minimal is a section with as little as there can be, and more operations.
 func minimal(url, more string) string {

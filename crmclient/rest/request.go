@@ -223,12 +223,3 @@ func (c *Client) page(ctx context.Context, op *operation, s scope, at pageState)
 	next, err := op.paging.after(at, r, len(items), s)
 	return r, items, next, err
 }
-
-// notConfigured is the error of what the section has no operation for.
-func notConfigured(name string) error {
-	return &crmclient.Error{
-		Class:   crmclient.ClassConfiguration,
-		Message: "the target has no operation " + name,
-		Remedy:  "add " + name + " under operations in the section of the target",
-	}
-}

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -10,7 +9,7 @@ import (
 	"heliograph/crmclient"
 )
 
-// Client is one connection to one API. What it can do depends on the section; New gives it the methods that its operations allow.
+// Client is one connection to one API. What it can do besides depends on the section; see Ability.
 type Client struct {
 	cfg       Config
 	deps      crmclient.Deps
@@ -41,18 +40,13 @@ type operations struct {
 }
 
 var (
-	_ crmclient.Client        = (*Client)(nil)
-	_ crmclient.Checker       = (*Client)(nil)
-	_ crmclient.Capped        = (*Client)(nil)
-	_ crmclient.Ticketer      = (*Client)(nil)
-	_ crmclient.RecordQuerier = (*Client)(nil)
-	_ crmclient.RecordWriter  = (*Client)(nil)
-	_ crmclient.RecordChanges = (*Client)(nil)
-	_ crmclient.Describer     = (*Client)(nil)
-	_ crmclient.FileAttacher  = (*Client)(nil)
+	_ crmclient.Client    = (*Client)(nil)
+	_ crmclient.Selective = (*Client)(nil)
+	_ crmclient.Checker   = (*Client)(nil)
+	_ crmclient.Capped    = (*Client)(nil)
 )
 
-// New builds the client of a section, without using the network. It must be closed.
+// New builds a *Client of a section, without using the network. It must be closed.
 func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	b, err := compile(&cfg)
 	if err != nil {
@@ -76,7 +70,7 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 		return nil, errors.Join(err, c.closePoster())
 	}
 	c.redactor = crmclient.NewRedactor(c.secrets...)
-	return c.withAbilities(), nil
+	return c, nil
 }
 
 func revealed(cfg Config) map[string]any {
@@ -142,137 +136,4 @@ func (c *Client) fileLimits() (one, all int64) {
 		all = defaultFilesBytes
 	}
 	return one, all
-}
-
-// Abilities that the mirror uses of its own accord must be there only where the section has their operations; it finds them by type.
-type (
-	contactMaker struct{ c *Client }
-	leadMaker    struct{ c *Client }
-	updater      struct{ c *Client }
-	withdrawer   struct{ c *Client }
-)
-
-// CreateContact is that of crmclient.ContactCreator.
-func (m contactMaker) CreateContact(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
-	return m.c.create(ctx, m.c.ops.createContact, crmclient.KindContact, p, owner)
-}
-
-// CreateLead is that of crmclient.LeadCreator.
-func (m leadMaker) CreateLead(ctx context.Context, p crmclient.Person, owner string) (crmclient.Contact, error) {
-	return m.c.create(ctx, m.c.ops.createLead, crmclient.KindLead, p, owner)
-}
-
-// UpdateEmail is that of crmclient.ActivityUpdater.
-func (u updater) UpdateEmail(ctx context.Context, remoteID string, a *crmclient.Activity) (crmclient.Receipt, error) {
-	return u.c.updateEmail(ctx, remoteID, a)
-}
-
-// WithdrawEmail is that of crmclient.ActivityWithdrawer.
-func (w withdrawer) WithdrawEmail(ctx context.Context, remoteID, key string) error {
-	return w.c.withdrawEmail(ctx, remoteID, key)
-}
-
-func (c *Client) withAbilities() crmclient.Client {
-	bit := func(op *operation, n int) int {
-		if op == nil {
-			return 0
-		}
-		return n
-	}
-	cm, lm, u, w := contactMaker{c}, leadMaker{c}, updater{c}, withdrawer{c}
-	switch bit(c.ops.createContact, 1) | bit(c.ops.createLead, 2) | bit(c.ops.updateEmail, 4) | bit(c.ops.withdrawEmail, 8) {
-	case 1:
-		return struct {
-			*Client
-			contactMaker
-		}{c, cm}
-	case 2:
-		return struct {
-			*Client
-			leadMaker
-		}{c, lm}
-	case 1 | 2:
-		return struct {
-			*Client
-			contactMaker
-			leadMaker
-		}{c, cm, lm}
-	case 4:
-		return struct {
-			*Client
-			updater
-		}{c, u}
-	case 4 | 1:
-		return struct {
-			*Client
-			updater
-			contactMaker
-		}{c, u, cm}
-	case 4 | 2:
-		return struct {
-			*Client
-			updater
-			leadMaker
-		}{c, u, lm}
-	case 4 | 1 | 2:
-		return struct {
-			*Client
-			updater
-			contactMaker
-			leadMaker
-		}{c, u, cm, lm}
-	case 8:
-		return struct {
-			*Client
-			withdrawer
-		}{c, w}
-	case 8 | 1:
-		return struct {
-			*Client
-			withdrawer
-			contactMaker
-		}{c, w, cm}
-	case 8 | 2:
-		return struct {
-			*Client
-			withdrawer
-			leadMaker
-		}{c, w, lm}
-	case 8 | 1 | 2:
-		return struct {
-			*Client
-			withdrawer
-			contactMaker
-			leadMaker
-		}{c, w, cm, lm}
-	case 8 | 4:
-		return struct {
-			*Client
-			withdrawer
-			updater
-		}{c, w, u}
-	case 8 | 4 | 1:
-		return struct {
-			*Client
-			withdrawer
-			updater
-			contactMaker
-		}{c, w, u, cm}
-	case 8 | 4 | 2:
-		return struct {
-			*Client
-			withdrawer
-			updater
-			leadMaker
-		}{c, w, u, lm}
-	case 8 | 4 | 1 | 2:
-		return struct {
-			*Client
-			withdrawer
-			updater
-			contactMaker
-			leadMaker
-		}{c, w, u, cm, lm}
-	}
-	return c
 }

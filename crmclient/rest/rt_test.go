@@ -121,7 +121,7 @@ func rtContacts(t *testing.T, client crmclient.Client) {
 	if err != nil || len(found) != 1 || found[0] != want {
 		t.Errorf("got %+v, %v; want %+v", found, err, want)
 	}
-	creator := client.(crmclient.ContactCreator)
+	creator := able[crmclient.ContactCreator](t, client)
 	for range 2 {
 		made, err := creator.CreateContact(t.Context(), crmclient.Person{Name: "赵 '敏'", Address: "zhao@customer.example"}, "")
 		if err != nil || made.ID != "zhao@customer.example" || made.Name != "赵 '敏'" {
@@ -139,13 +139,13 @@ func rtMail(t *testing.T, text string, client crmclient.Client) {
 			t.Fatal(err)
 		}
 	}
-	tickets, next, err := client.(crmclient.RecordQuerier).QueryRecords(t.Context(),
+	tickets, next, err := able[crmclient.RecordQuerier](t, client).QueryRecords(t.Context(),
 		crmclient.Query{Object: "ticket", Where: []crmclient.Condition{{Field: "Subject", Is: crmclient.Contains, Value: "'quotation' \\ 42"}}}, "")
 	if err != nil || next != "" || len(tickets) != 1 {
 		t.Fatalf("tickets of the thread: got %+v, %q, %v; want one", tickets, next, err)
 	}
 	// The text of each mail is one comment, with its files.
-	id, files := tickets[0].ID, client.(crmclient.FileAttacher)
+	id, files := tickets[0].ID, able[crmclient.FileAttacher](t, client)
 	for _, f := range []crmclient.Attachment{file("报价单 📎.txt", "您好"), file("added.txt", "later"), file("added.txt", "later")} {
 		if _, err := files.AttachFile(t.Context(), "ticket", id, f); err != nil {
 			t.Error(err)
@@ -166,7 +166,7 @@ func rtFileNames(t *testing.T, text, id string) map[string]int {
 	cfg.Operations.QueryRecords = cfg.Operations.FindFile
 	cfg.Operations.QueryRecords.Path = "/ticket/" + id + "/attachments"
 	cfg.Operations.QueryRecords.Result.Fields = map[string]string{"name": "$.Filename"}
-	client, names, cursor := open(t, cfg, crmclient.Deps{Target: "rt"}).(crmclient.RecordQuerier), map[string]int{}, ""
+	client, names, cursor := able[crmclient.RecordQuerier](t, open(t, cfg, crmclient.Deps{Target: "rt"})), map[string]int{}, ""
 	for {
 		records, next, err := client.QueryRecords(t.Context(), crmclient.Query{Object: "attachment"}, cursor)
 		if err != nil {
@@ -182,7 +182,7 @@ func rtFileNames(t *testing.T, text, id string) map[string]int {
 }
 
 func rtTickets(t *testing.T, client crmclient.Client) {
-	tickets, changes := client.(crmclient.Ticketer), client.(crmclient.RecordChanges)
+	tickets, changes := able[crmclient.Ticketer](t, client), able[crmclient.RecordChanges](t, client)
 	_, cursor, err := changes.RecordChanges(t.Context(), "ticket", nil, "")
 	if err != nil {
 		t.Fatal(err)
@@ -216,14 +216,14 @@ func rtTickets(t *testing.T, client crmclient.Client) {
 	if _, there, err := tickets.FindTicket(t.Context(), "mail-78' OR id > 0 OR Subject = '"); there || err != nil {
 		t.Errorf("a key with quotes found another ticket: %v, %v", there, err)
 	}
-	rec, err := client.(crmclient.RecordReader).ReadRecord(t.Context(), "ticket", first.RemoteID)
+	rec, err := able[crmclient.RecordReader](t, client).ReadRecord(t.Context(), "ticket", first.RemoteID)
 	if err != nil || fmt.Sprint(rec.Fields["Priority"]) != "70" {
 		t.Errorf("got %+v, %v", rec.Fields["Priority"], err)
 	}
-	if _, err := client.(crmclient.RecordReader).ReadRecord(t.Context(), "ticket", "99999"); !errors.Is(err, crmclient.ErrNoRecord) {
+	if _, err := able[crmclient.RecordReader](t, client).ReadRecord(t.Context(), "ticket", "99999"); !errors.Is(err, crmclient.ErrNoRecord) {
 		t.Errorf("got %v, want ErrNoRecord", err)
 	}
-	if err := client.(crmclient.RecordWriter).UpdateRecord(t.Context(), "ticket", first.RemoteID, map[string]any{"Subject": "repaired"}); err != nil {
+	if err := able[crmclient.RecordUpdater](t, client).UpdateRecord(t.Context(), "ticket", first.RemoteID, map[string]any{"Subject": "repaired"}); err != nil {
 		t.Error(err)
 	}
 	told, _, err := changes.RecordChanges(t.Context(), "ticket", []string{"Subject"}, cursor)

@@ -7,11 +7,8 @@ import (
 )
 
 // CreateTicket makes a ticket, after looking for its key where find_ticket is configured, and gives it to the assignee.
-func (c *Client) CreateTicket(ctx context.Context, t *crmclient.Ticket) (crmclient.Receipt, error) {
+func (c ticketCreator) CreateTicket(ctx context.Context, t *crmclient.Ticket) (crmclient.Receipt, error) {
 	op := c.ops.createTicket
-	if op == nil {
-		return crmclient.Receipt{}, notConfigured("create_ticket")
-	}
 	if t.Key == "" {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the ticket has no key"}
 	}
@@ -38,15 +35,12 @@ func (c *Client) CreateTicket(ctx context.Context, t *crmclient.Ticket) (crmclie
 	if t.Assignee == "" || op.used["assignee"] || op.used["user"] || c.ops.assignTicket == nil {
 		return receipt, nil
 	}
-	return receipt, c.AssignTicket(ctx, receipt.RemoteID, t.Assignee)
+	return receipt, ticketAssigner(c).AssignTicket(ctx, receipt.RemoteID, t.Assignee)
 }
 
 // FindTicket returns the ticket with the key.
-func (c *Client) FindTicket(ctx context.Context, key string) (crmclient.Record, bool, error) {
+func (c ticketFinder) FindTicket(ctx context.Context, key string) (crmclient.Record, bool, error) {
 	op := c.ops.findTicket
-	if op == nil {
-		return crmclient.Record{}, false, notConfigured("find_ticket")
-	}
 	s := c.scope(map[string]any{"key": key})
 	var out crmclient.Record
 	there := false
@@ -70,11 +64,8 @@ func (c *Client) FindTicket(ctx context.Context, key string) (crmclient.Record, 
 }
 
 // AssignTicket gives a ticket to an employee.
-func (c *Client) AssignTicket(ctx context.Context, id, assignee string) error {
+func (c ticketAssigner) AssignTicket(ctx context.Context, id, assignee string) error {
 	op := c.ops.assignTicket
-	if op == nil {
-		return notConfigured("assign_ticket")
-	}
 	s, err := c.withUser(ctx, op, c.scope(map[string]any{"id": id, "assignee": assignee}), assignee, true)
 	if err != nil {
 		return err

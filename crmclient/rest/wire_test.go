@@ -344,11 +344,12 @@ operations:
   create_ticket: {path: /tickets, unique_key: true, form: {k: "{{ key }}", s: "{{ subject }}", "t[]": "{{ attachments }}"}, result: {id: $.id}}
   create_record: {path: /records, at_least_once: true, headers: {X-Key: "{{ key }}"}, text: "<r>{{ fields.a | xml }}</r>{{ fields.a | json }}", content_type: text/xml, result: {id: $.id}}
 `
-	client := open(t, section(t, text), crmclient.Deps{}).(interface {
+	c := open(t, section(t, text), crmclient.Deps{})
+	client := struct {
 		crmclient.Client
-		crmclient.Ticketer
-		crmclient.RecordWriter
-	})
+		crmclient.TicketCreator
+		crmclient.RecordCreator
+	}{c, able[crmclient.TicketCreator](t, c), able[crmclient.RecordCreator](t, c)}
 	a := crmtest.Activity("k")
 	a.Subject = strings.NewReplacer("\r", "", "\n", "").Replace(evil)
 	if _, err := client.LogEmail(t.Context(), a); err != nil {

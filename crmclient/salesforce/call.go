@@ -1,10 +1,7 @@
 package salesforce
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,9 +14,7 @@ type request struct {
 	method string
 	path   string // below /services/data/vNN.0, escaped; or from the root where it begins with /services/
 	query  url.Values
-	body   any // becomes JSON
-	// stream is the body instead, of a known length; it is asked again for a second try.
-	stream func(ctx context.Context) (io.ReadCloser, int64, error)
+	body   any // becomes JSON, unless it is a crmclient.Stream; nil: none
 	header map[string]string
 }
 
@@ -71,31 +66,11 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}
-	var body io.Reader
-	length := int64(0)
-	switch {
-	case r.stream != nil:
-		stream, n, err := r.stream(ctx)
-		if err != nil {
-			return nil, err
-		}
-		body, length = stream, n
-	case r.body != nil:
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		if err := e.Encode(r.body); err != nil {
-			return nil, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the record cannot be written as JSON", Err: err}
-		}
-		body, length = &b, int64(b.Len())
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	req, err := crmclient.NewRequest(ctx, r.method, target, r.body)
 	if err != nil {
-		return nil, &crmclient.Error{Class: crmclient.ClassConfiguration, Message: "the request cannot be built"}
+		return nil, err
 	}
-	req.Header.Set("Accept", "application/json")
-	if body != nil {
-		req.ContentLength = length
+	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json; charset=UTF-8")
 	}
 	for k, v := range r.header {
@@ -110,17 +85,5 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, into an
 	if err != nil {
 		return err
 	}
-	return decode(answer, into)
-}
-
-func decode(answer *crmclient.Answer, into any) error {
-	d := json.NewDecoder(bytes.NewReader(answer.Body))
-	d.UseNumber()
-	if !answer.Truncated && d.Decode(into) == nil {
-		return nil
-	}
-	if err := answer.JSON(into); err != nil { // says what is wrong
-		return err
-	}
-	return &crmclient.Error{Class: crmclient.ClassRetry, Status: answer.Status, Message: "the answer is not the expected JSON", RequestID: answer.RequestID}
+	return answer.Exact(into)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 // place is where a row stands in the order of (SystemModstamp, Id).
@@ -31,23 +32,17 @@ const (
 	changePage = 200
 	// maxSeen bounds the cursor; where more changed within the overlap, the overlap becomes shorter.
 	maxSeen    = 1000
-	maxCursor  = 64 << 10
 	changeTurn = 5 // pages that one call reads at most before it tells what it found
 )
 
 func (f follower) String() string {
-	b, _ := json.Marshal(f) // numbers and texts cannot fail
-	return base64.RawURLEncoding.EncodeToString(b)
+	return cursor.Encode(f)
 }
 
-func parseFollower(cursor string) (follower, error) {
+func parseFollower(text string) (follower, error) {
 	var f follower
 	expired := &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the cursor is not one of this connector", Err: crmclient.ErrCursorExpired}
-	if len(cursor) > maxCursor {
-		return f, expired
-	}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || json.Unmarshal(b, &f) != nil || len(f.Seen) > maxSeen || f.From.ID != "" && !idForm.MatchString(f.From.ID) {
+	if cursor.Decode(text, &f) != nil || len(f.Seen) > maxSeen || f.From.ID != "" && !idForm.MatchString(f.From.ID) {
 		return f, expired
 	}
 	return f, nil

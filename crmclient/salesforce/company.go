@@ -3,24 +3,17 @@ package salesforce
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"slices"
 	"strings"
-
-	"golang.org/x/net/idna"
 
 	"heliograph/crmclient"
 )
 
 // FindCompany returns the account that a registrable domain belongs to. Where several could be meant, it returns none.
 func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Company, bool, error) {
-	forms := []string{strings.ToLower(domain)}
-	if ascii, err := idna.Lookup.ToASCII(domain); err == nil && ascii != forms[0] {
-		forms = append(forms, ascii)
-	}
 	if domain == "" {
 		return crmclient.Company{}, false, nil
 	}
+	forms := crmclient.DomainForms(domain)
 	if c.cfg.CompanyBy == CompanyByContacts {
 		return c.companyByContacts(ctx, domain, forms)
 	}
@@ -36,17 +29,11 @@ func (c *Client) companyByWebsite(ctx context.Context, domain string, forms []st
 	if err != nil {
 		return crmclient.Company{}, false, fmt.Errorf("find account: %w", err)
 	}
-	rows = slices.DeleteFunc(rows, func(r row) bool { return !within(r.text("Website"), forms) })
-	if len(rows) > 1 { // branches have pages of their own: the head office has the domain itself
-		rows = slices.DeleteFunc(rows, func(r row) bool {
-			host := hostOf(r.text("Website"))
-			return !slices.Contains(forms, strings.TrimPrefix(host, "www."))
-		})
-	}
-	if len(rows) != 1 {
+	r, ok := crmclient.CompanyAt(rows, func(r row) string { return r.text("Website") }, domain)
+	if !ok {
 		return crmclient.Company{}, false, nil
 	}
-	return companyOf(rows[0], "", domain), true, nil
+	return companyOf(r, "", domain), true, nil
 }
 
 func (c *Client) companyByContacts(ctx context.Context, domain string, forms []string) (crmclient.Company, bool, error) {
@@ -86,24 +73,6 @@ func companyOf(r row, prefix, domain string) crmclient.Company {
 		id = r.text("Id")
 	}
 	return crmclient.Company{ID: id, Name: r.text(prefix + "Name"), Domain: domain, Owner: strings.ToLower(r.text(prefix + "Owner.Email"))}
-}
-
-// hostOf returns the host of what people write into a field for a website.
-func hostOf(website string) string {
-	website = strings.ToLower(strings.TrimSpace(website))
-	if !strings.Contains(website, "://") {
-		website = "http://" + website
-	}
-	u, err := url.Parse(website)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(u.Hostname(), ".")
-}
-
-func within(website string, domains []string) bool {
-	host := hostOf(website)
-	return slices.ContainsFunc(domains, func(d string) bool { return host == d || strings.HasSuffix(host, "."+d) })
 }
 
 // PlaceContact sets the account of a contact that has none. A lead is under no account until it is converted.

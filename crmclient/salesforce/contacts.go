@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"heliograph/crmclient"
 )
@@ -133,76 +131,24 @@ func contactOf(object string, r row, address string) crmclient.Contact {
 	return p
 }
 
-// userCache remembers which addresses belong to users of Salesforce.
-type userCache struct {
-	now func() time.Time
-
-	mu    sync.Mutex // guards known
-	known map[string]cachedUser
-}
-
-type cachedUser struct {
-	id    string // empty: nobody
-	until time.Time
-}
-
-const (
-	userLife = 15 * time.Minute
-	maxUsers = 20_000 // beyond, the cache begins anew
-)
-
-func newUserCache(now func() time.Time) *userCache {
-	return &userCache{now: now, known: map[string]cachedUser{}}
-}
-
-func (u *userCache) get(address string) (id string, ok bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	e, ok := u.known[address]
-	return e.id, ok && u.now().Before(e.until)
-}
-
-func (u *userCache) put(address, id string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if len(u.known) >= maxUsers {
-		u.known = map[string]cachedUser{}
-	}
-	u.known[address] = cachedUser{id, u.now().Add(userLife)}
-}
-
 // usersOf returns the ids of active users by address. Addresses of others are left out.
 func (c *Client) usersOf(ctx context.Context, addresses []string) (map[string]string, error) {
-	out := map[string]string{}
-	var ask []string
-	for _, a := range addresses {
-		if id, ok := c.users.get(a); !ok {
-			ask = append(ask, a)
-		} else if id != "" {
-			out[a] = id
-		}
-	}
-	slices.Sort(ask)
-	for _, batch := range batches(slices.Compact(ask)) {
-		soql := fmt.Sprintf("SELECT Id, %[1]s FROM User WHERE IsActive = true AND %[1]s IN (%[2]s) ORDER BY Id LIMIT %[3]d", c.cfg.UserField, texts(batch), maxMatches)
-		rows, err := c.query(ctx, soql, false)
-		if err != nil {
-			return nil, fmt.Errorf("find users: %w", err)
-		}
+	return c.users.ReadAll(addresses, func(ask []string) (map[string]string, error) {
 		ids := map[string]string{}
-		for _, r := range rows {
-			if a := strings.ToLower(r.text(c.cfg.UserField)); ids[a] == "" { // of several users with one address the oldest
-				ids[a] = r.text("Id")
+		for _, batch := range batches(ask) {
+			soql := fmt.Sprintf("SELECT Id, %[1]s FROM User WHERE IsActive = true AND %[1]s IN (%[2]s) ORDER BY Id LIMIT %[3]d", c.cfg.UserField, texts(batch), maxMatches)
+			rows, err := c.query(ctx, soql, false)
+			if err != nil {
+				return nil, fmt.Errorf("find users: %w", err)
+			}
+			for _, r := range rows {
+				if a := strings.ToLower(r.text(c.cfg.UserField)); ids[a] == "" { // of several users with one address the oldest
+					ids[a] = r.text("Id")
+				}
 			}
 		}
-		for _, a := range batch {
-			c.users.put(a, ids[a])
-			if ids[a] != "" {
-				out[a] = ids[a]
-			}
-		}
-	}
-	return out, nil
+		return ids, nil
+	})
 }
 
 // userID returns the id of the user with the address, or nothing.

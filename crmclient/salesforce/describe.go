@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"heliograph/crmclient"
@@ -44,45 +43,7 @@ func (o *object) column(name string) (column, bool) {
 	return column{}, false
 }
 
-// describeCache keeps descriptions for a while.
-type describeCache struct {
-	now func() time.Time
-
-	mu    sync.Mutex // guards known
-	known map[string]describedObject
-}
-
-type describedObject struct {
-	object *object
-	until  time.Time
-}
-
-const (
-	describeLife = time.Hour
-	maxDescribed = 200 // beyond, the cache begins anew
-)
-
-func newDescribeCache(now func() time.Time) *describeCache {
-	return &describeCache{now: now, known: map[string]describedObject{}}
-}
-
-func (d *describeCache) get(name string) *object {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if e, ok := d.known[name]; ok && d.now().Before(e.until) {
-		return e.object
-	}
-	return nil
-}
-
-func (d *describeCache) put(name string, o *object) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.known) >= maxDescribed {
-		d.known = map[string]describedObject{}
-	}
-	d.known[name] = describedObject{o, d.now().Add(describeLife)}
-}
+const describeLife = time.Hour
 
 var errHugeDescription = errors.New("the description is too long")
 
@@ -91,7 +52,7 @@ func (c *Client) describe(ctx context.Context, name string) (*object, error) {
 	if !nameForm.MatchString(name) {
 		return nil, noObject(name, nil)
 	}
-	if o := c.types.get(name); o != nil {
+	if o, ok := c.types.Get(name); ok {
 		return o, nil
 	}
 	answer, err := c.do(ctx, request{method: http.MethodGet, path: "/sobjects/" + name + "/describe"})
@@ -108,10 +69,10 @@ func (c *Client) describe(ctx context.Context, name string) (*object, error) {
 		}
 	}
 	o := &object{}
-	if err := decode(answer, o); err != nil {
+	if err := answer.Exact(o); err != nil {
 		return nil, fmt.Errorf("describe %s: %w", name, err)
 	}
-	c.types.put(name, o)
+	c.types.Put(name, o)
 	return o, nil
 }
 

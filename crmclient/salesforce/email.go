@@ -37,7 +37,7 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
-	files, left := c.filesFor(a)
+	files, left := c.files().Split(a.Attachments, a.AttachmentsLeft)
 	fields, err := c.maps.mail.Apply(c.mailValues(a, who, left))
 	if err != nil {
 		return crmclient.Receipt{}, err
@@ -174,7 +174,7 @@ func (c *Client) upsertWith(ctx context.Context, object, field, value string, fi
 	}
 	var s saved
 	if len(answer.Body) > 0 {
-		if err := decode(answer, &s); err != nil {
+		if err := answer.Exact(&s); err != nil {
 			return "", false, err
 		}
 	}

@@ -79,7 +79,7 @@ var meanings = map[string]meaning{
 	"API_DISABLED_FOR_ORG":      {crmclient.ClassConfiguration, 0, "the edition has no API: Enterprise, Unlimited, Performance or Developer Edition, or Professional with API access"},
 	"API_CURRENTLY_DISABLED":    {crmclient.ClassConfiguration, 0, "give the user the permission API Enabled"},
 	"FUNCTIONALITY_NOT_ENABLED": {crmclient.ClassConfiguration, 0, "switch the function on in Setup (Enhanced Email, Email-to-Case), or set log_as: task"},
-	"UNSUPPORTED_API_VERSION":   {crmclient.ClassConfiguration, 0, "set api_version to one that the organisation has"},
+	"UNSUPPORTED_API_VERSION":   {crmclient.ClassConfiguration, 0, "set api_version to one that the organisation has, and compare url with the address of the organisation (Setup, My Domain)"},
 
 	"REQUEST_LIMIT_EXCEEDED":                  {crmclient.ClassRate, quotaPause, "the API requests of 24 hours are used up: see Setup, System Overview"},
 	"REQUEST_RUNNING_TOO_LONG":                {crmclient.ClassRetry, 0, ""},

@@ -1,18 +1,14 @@
 package salesforce
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
+	"heliograph/crmclient/upload"
 )
 
 const (
@@ -23,29 +19,13 @@ const (
 	fileMark = "sha256:"
 )
 
-// filesFor splits the attachments into those that are uploaded and those that are only named in the text.
-func (c *Client) filesFor(a *crmclient.Activity) (send []crmclient.Attachment, left []crmclient.AttachmentLeft) {
-	left = append(left, a.AttachmentsLeft...)
-	most := c.cfg.maxAttachment()
-	for _, f := range a.Attachments {
-		why := ""
-		switch {
-		case most == 0:
-			why = "files are not written into Salesforce"
-		case f.Open == nil:
-			why = "its content is not there"
-		case f.Size > most:
-			why = fmt.Sprintf("more than %d bytes", most)
-		case len(send) == maxFiles:
-			why = fmt.Sprintf("more than %d files", maxFiles)
-		}
-		if why == "" {
-			send = append(send, f)
-			continue
-		}
-		left = append(left, crmclient.AttachmentLeft{Name: f.Name, Size: f.Size, Reason: why})
+// files are what is uploaded of a mail's files.
+func (c *Client) files() upload.Limits {
+	l := upload.Limits{Bytes: c.cfg.maxAttachment(), Files: maxFiles}
+	if l.Bytes == 0 {
+		l.None = "files are not written into Salesforce"
 	}
-	return send, left
+	return l
 }
 
 // file is a ContentVersion that was made for a record.
@@ -111,63 +91,18 @@ func (c *Client) upload(ctx context.Context, record string, f crmclient.Attachme
 	if f.Open == nil || f.Size > highestMaxFile {
 		return "", &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the file is too large, or its content is not there"}
 	}
-	head, err := json.Marshal(map[string]string{
+	content := upload.JSON(f, "VersionData", map[string]string{
 		"Title": titleOf(f), "PathOnClient": titleOf(f), "Description": fileMark + f.SHA256, "FirstPublishLocationId": record,
 	})
-	if err != nil {
-		return "", &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the file's name cannot be written as JSON", Err: err}
-	}
-	head = append(head[:len(head)-1], `,"VersionData":"`...)
-	const tail = `"}`
-	answer, err := c.do(ctx, request{
-		method: http.MethodPost, path: "/sobjects/" + objectVersion,
-		stream: func(ctx context.Context) (io.ReadCloser, int64, error) {
-			content, err := f.Open(ctx)
-			if err != nil {
-				return nil, 0, &crmclient.Error{Class: crmclient.ClassRetry, Message: "the file cannot be read", Err: err}
-			}
-			body := io.MultiReader(bytes.NewReader(head), &encoder{from: content}, strings.NewReader(tail))
-			length := int64(len(head)) + int64(base64.StdEncoding.EncodedLen(int(f.Size))) + int64(len(tail))
-			return struct {
-				io.Reader
-				io.Closer
-			}{body, content}, length, nil
-		},
-	})
+	answer, err := c.do(ctx, request{method: http.MethodPost, path: "/sobjects/" + objectVersion, body: content})
 	if err != nil {
 		return "", err
 	}
 	var s saved
-	if err := decode(answer, &s); err != nil {
+	if err := answer.Exact(&s); err != nil {
 		return "", err
 	}
 	return s.ID, nil
-}
-
-// encoder gives what it reads in base64.
-type encoder struct {
-	from io.Reader
-	raw  [3 << 10]byte
-	out  []byte // encoded and not yet given
-	err  error
-}
-
-// Read encodes the next piece.
-func (e *encoder) Read(p []byte) (int, error) {
-	if len(e.out) == 0 && e.err == nil {
-		var n int
-		n, e.err = io.ReadFull(e.from, e.raw[:])
-		if errors.Is(e.err, io.ErrUnexpectedEOF) {
-			e.err = io.EOF
-		}
-		e.out = base64.StdEncoding.AppendEncode(e.out, e.raw[:n])
-	}
-	if len(e.out) == 0 {
-		return 0, e.err
-	}
-	n := copy(p, e.out)
-	e.out = e.out[n:]
-	return n, nil
 }
 
 // AttachFile adds a file to a record and returns the id of its document.

@@ -75,7 +75,6 @@ func FuzzForeignTexts(f *testing.F) {
 		if p, err := parseFollower(s); err == nil && len(p.Seen) > maxSeen {
 			t.Errorf("%d hashes", len(p.Seen))
 		}
-		hostOf(s)
 		matchesOf([]byte(s))
 		row{"SystemModstamp": s}.time("SystemModstamp")
 	})

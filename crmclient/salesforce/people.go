@@ -25,7 +25,7 @@ func (c *Client) create(ctx context.Context, object string, fields map[string]an
 		return "", err
 	}
 	var s saved
-	if err := decode(answer, &s); err != nil {
+	if err := answer.Exact(&s); err != nil {
 		return "", err
 	}
 	if s.ID == "" {
@@ -60,28 +60,19 @@ func (c *Client) CreateLead(ctx context.Context, p crmclient.Person, owner strin
 }
 
 func (c *Client) addPerson(ctx context.Context, object string, p crmclient.Person, owner string) (crmclient.Contact, error) {
-	address := strings.ToLower(p.Address)
-	release, err := c.turns.Take(ctx, "person:"+address) // Salesforce itself lets several have one address
-	if err != nil {
-		return crmclient.Contact{}, err
+	kind := crmclient.KindContact
+	if object == objectLead {
+		kind = crmclient.KindLead
 	}
-	defer release()
-	found, err := c.FindContacts(ctx, []string{address})
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	for _, f := range found {
-		if object == objectLead || f.Kind == crmclient.KindContact {
-			return f, nil
+	return c.turns.Person(ctx, kind, p.Address, c.FindContacts, func(address string) (crmclient.Contact, error) {
+		ownerID, err := c.userID(ctx, owner)
+		if err != nil {
+			return crmclient.Contact{}, err
 		}
-	}
-	ownerID, err := c.userID(ctx, owner)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	values := fieldmap.Contact(p, owner)
-	values["address"], values["owner_id"] = address, ownerID
-	return c.makePerson(ctx, object, address, values)
+		values := fieldmap.Contact(p, owner)
+		values["address"], values["owner_id"] = address, ownerID
+		return c.makePerson(ctx, object, address, values)
+	})
 }
 
 func (c *Client) makePerson(ctx context.Context, object, address string, values fieldmap.Values) (crmclient.Contact, error) {

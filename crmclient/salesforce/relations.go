@@ -115,7 +115,7 @@ func (c *Client) collection(ctx context.Context, records []map[string]any) error
 		Success bool    `json:"success"`
 		Errors  []fault `json:"errors"`
 	}
-	if err := decode(answer, &results); err != nil {
+	if err := answer.Exact(&results); err != nil {
 		return err
 	}
 	if len(results) != len(records) {

@@ -24,8 +24,8 @@ type Client struct {
 	tokens oauth.Source
 	maps   mappings
 	usage  *usage
-	users  *userCache
-	types  *describeCache
+	users  crmclient.Cache[string] // ids by address
+	types  crmclient.Cache[*object]
 	turns  crmclient.Turns
 
 	mu        sync.Mutex // guards all below
@@ -68,7 +68,8 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	c := &Client{cfg: cfg, deps: d, log: d.Logger, login: login, users: newUserCache(d.Clock), types: newDescribeCache(d.Clock)}
+	c := &Client{cfg: cfg, deps: d, log: d.Logger, login: login}
+	c.users.Now, c.types.Now, c.types.For = d.Clock, d.Clock, describeLife
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -32,7 +32,7 @@ func (c *Client) CreateTicket(ctx context.Context, t *crmclient.Ticket) (crmclie
 			return crmclient.Receipt{}, fmt.Errorf("create case: %w", err)
 		}
 	}
-	files, _ := c.filesFor(&crmclient.Activity{Attachments: t.Files})
+	files, _ := c.files().Split(t.Files, nil)
 	if err := c.attach(ctx, id, files, duplicate); err != nil {
 		return crmclient.Receipt{}, fmt.Errorf("attach files: %w", err)
 	}
@@ -49,7 +49,7 @@ func (c *Client) makeCase(ctx context.Context, key string, t *crmclient.Ticket) 
 	if !strings.HasPrefix(t.ContactID, prefixContact) { // a lead has no cases
 		values["contact_id"] = ""
 	}
-	_, left := c.filesFor(&crmclient.Activity{Attachments: t.Files})
+	_, left := c.files().Split(t.Files, nil)
 	note, _ := notes(left)
 	values["text"] = fieldmap.CutRunes(t.Text, caseText-len([]rune(note))) + note
 	fields, err := c.maps.ticket.Apply(values)

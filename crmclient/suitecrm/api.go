@@ -78,13 +78,8 @@ var errTooLong = errors.New("the answer is too long")
 
 // decode keeps numbers exact.
 func decode(a *crmclient.Answer, into any) error {
-	d := json.NewDecoder(bytes.NewReader(a.Body))
-	d.UseNumber()
-	if !a.Truncated && d.Decode(into) == nil {
-		return nil
-	}
-	err := a.JSON(into) // says what is wrong
-	if a.Truncated {
+	err := a.Exact(into)
+	if err != nil && a.Truncated {
 		return errors.Join(err, errTooLong)
 	}
 	return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -127,7 +126,7 @@ func (c *Client) CreateRecord(ctx context.Context, module, key string, attribute
 	if err := checkModule(module); err != nil {
 		return crmclient.Receipt{}, err
 	}
-	made, there, err := c.once(ctx, module, c.cfg.KeyField, key, values(attributes))
+	made, there, err := c.once(ctx, module, c.cfg.KeyField, key, crmclient.WithTimes(attributes, timeLayout))
 	return crmclient.Receipt{RemoteID: text(made, "id"), Duplicate: there}, err
 }
 
@@ -139,25 +138,11 @@ func (c *Client) UpdateRecord(ctx context.Context, module, id string, attributes
 	if !recordID.MatchString(id) {
 		return noRecord(module)
 	}
-	err := c.call(ctx, http.MethodPatch, "module", nil, &entry{Type: module, ID: id, Attributes: values(attributes)}, nil)
+	err := c.call(ctx, http.MethodPatch, "module", nil, &entry{Type: module, ID: id, Attributes: crmclient.WithTimes(attributes, timeLayout)}, nil)
 	if statusOf(err) == http.StatusNotFound {
 		return noRecord(module)
 	}
 	return err
-}
-
-// values writes times as SuiteCRM does.
-func values(attributes map[string]any) map[string]any {
-	out := maps.Clone(attributes)
-	if out == nil {
-		out = map[string]any{}
-	}
-	for name, v := range out {
-		if t, ok := v.(time.Time); ok {
-			out[name] = t.UTC().Format(timeLayout)
-		}
-	}
-	return out
 }
 
 const (

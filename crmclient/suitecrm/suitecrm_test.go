@@ -140,11 +140,14 @@ func TestLongNotes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 5 {
+	for range 3 { // together longer than an answer may be
 		f.put("Notes", row{"description": strings.Repeat("<", 65_000)})
 	}
 	seen := map[string]bool{}
 	for range 10 {
+		if len(seen) == 3 {
+			break
+		}
 		var changes []crmclient.RecordChange
 		if changes, cursor, err = c.RecordChanges(t.Context(), "Notes", nil, cursor); err != nil {
 			t.Fatal(err)
@@ -153,8 +156,8 @@ func TestLongNotes(t *testing.T) {
 			seen[change.ID] = true
 		}
 	}
-	if len(seen) != 5 {
-		t.Errorf("got %d changes, want 5", len(seen))
+	if len(seen) != 3 {
+		t.Errorf("got %d changes, want 3", len(seen))
 	}
 	for _, limit := range []int{0, 3} {
 		clear(seen)
@@ -167,8 +170,8 @@ func TestLongNotes(t *testing.T) {
 				seen[r.ID] = true
 			}
 		}
-		if len(seen) != 5 {
-			t.Errorf("limit %d: got %d notes, want 5", limit, len(seen))
+		if len(seen) != 3 {
+			t.Errorf("limit %d: got %d notes, want 3", limit, len(seen))
 		}
 	}
 }

@@ -53,12 +53,7 @@ func (c *Client) call(ctx context.Context, method, path string, q url.Values, bo
 	if a.Truncated {
 		return &tooLongError{a.JSON(into)}
 	}
-	d := json.NewDecoder(bytes.NewReader(a.Body))
-	d.UseNumber()
-	if d.Decode(into) != nil {
-		return a.JSON(into) // says what is wrong
-	}
-	return nil
+	return a.Exact(into)
 }
 
 // tooLongError says that an answer was longer than what is read of one.

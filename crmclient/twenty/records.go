@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -133,7 +132,7 @@ func (c *Client) CreateRecord(ctx context.Context, object, key string, fields ma
 		return crmclient.Receipt{}, err
 	}
 	defer release()
-	fields = values(fields)
+	fields = crmclient.WithTimes(fields, timeLayout)
 	fields[c.cfg.KeyField] = keyText(key)
 	made, there, err := c.once(ctx, object, c.cfg.KeyField, keyText(key), fields)
 	return crmclient.Receipt{RemoteID: text(made, "id"), Duplicate: there}, err
@@ -147,25 +146,11 @@ func (c *Client) UpdateRecord(ctx context.Context, object, id string, fields map
 	if !recordID(id) {
 		return noRecord(object)
 	}
-	err := c.call(ctx, http.MethodPatch, object+"/"+id, nil, values(fields), nil)
+	err := c.call(ctx, http.MethodPatch, object+"/"+id, nil, crmclient.WithTimes(fields, timeLayout), nil)
 	if statusOf(err) == http.StatusNotFound {
 		return noRecord(object)
 	}
 	return err
-}
-
-// values writes times as Twenty does.
-func values(fields map[string]any) map[string]any {
-	out := maps.Clone(fields)
-	if out == nil {
-		out = map[string]any{}
-	}
-	for name, v := range out {
-		if t, ok := v.(time.Time); ok {
-			out[name] = t.UTC().Format(timeLayout)
-		}
-	}
-	return out
 }
 
 const (

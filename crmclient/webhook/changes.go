@@ -44,20 +44,23 @@ var (
 
 // UpdateEmail posts what is known of the message now. Whether the receiver knows the message it does not tell.
 func (c *Client) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activity) (crmclient.Receipt, error) {
-	u := Update{
-		Type: TypeUpdated, Timestamp: lastSeen(a), Key: a.Key, MessageID: a.MessageID, Thread: a.Thread, BCC: export.People(a.BCC),
-		Accounts: export.List(a.Accounts), Sightings: export.List(a.Sightings), Unconfirmed: a.Unconfirmed,
-	}
-	body, err := export.Encode(u)
+	body, err := export.Encode(update(a))
 	if err != nil {
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the update cannot be written as JSON", Err: err}
 	}
 	// What says something else is another event; what says the same is a repetition.
 	sum := sha256.Sum256(body)
-	if err := c.tell(ctx, a.Key, TypeUpdated+":"+base64.RawURLEncoding.EncodeToString(sum[:12]), body); err != nil {
+	if err := c.tell(ctx, a.Key, TypeUpdated, TypeUpdated+":"+base64.RawURLEncoding.EncodeToString(sum[:12]), body); err != nil {
 		return crmclient.Receipt{}, err
 	}
 	return crmclient.Receipt{RemoteID: crmclient.WebhookID(a.Key)}, nil
+}
+
+func update(a *crmclient.Activity) Update {
+	return Update{
+		Type: TypeUpdated, Timestamp: lastSeen(a), Key: a.Key, MessageID: a.MessageID, Thread: a.Thread, BCC: export.People(a.BCC),
+		Accounts: export.List(a.Accounts), Sightings: export.List(a.Sightings), Unconfirmed: a.Unconfirmed,
+	}
 }
 
 // WithdrawEmail posts that the message is to be forgotten.
@@ -66,17 +69,17 @@ func (c *Client) WithdrawEmail(ctx context.Context, _, key string) error {
 	if err != nil {
 		return &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the withdrawal cannot be written as JSON", Err: err}
 	}
-	return c.tell(ctx, key, TypeWithdrawn, body)
+	return c.tell(ctx, key, TypeWithdrawn, TypeWithdrawn, body)
 }
 
 // tell posts an event about a message. Its Idempotency-Key has the event in it: a receiver that compares
 // nothing else would take the event for a repetition of the message.
-func (c *Client) tell(ctx context.Context, key, event string, body []byte) error {
+func (c *Client) tell(ctx context.Context, key, name, what string, body []byte) error {
 	if key == "" || !httpguts.ValidHeaderFieldValue(key) {
 		return &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity has no usable key"}
 	}
-	id := key + ":" + event
-	_, err := c.post(ctx, crmclient.WebhookID(id), id, body)
+	id := key + ":" + what
+	_, err := c.post(ctx, event{Name: name, ID: crmclient.WebhookID(id), Key: id, Body: body})
 	return err
 }
 

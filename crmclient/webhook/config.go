@@ -38,6 +38,31 @@ type Config struct {
 	MaxConcurrent int `yaml:"max_concurrent"`
 	// RequestsPerSecond bounds the rate over all nodes; zero means no limit.
 	RequestsPerSecond float64 `yaml:"requests_per_second"`
+	// Subscriptions let receivers subscribe by themselves.
+	Subscriptions Subscriptions `yaml:"subscriptions"`
+}
+
+// Subscriptions are the REST hooks of a target.
+type Subscriptions struct {
+	// Token is what a receiver shows as bearer token. Empty: nobody can subscribe.
+	Token config.Secret `yaml:"token"`
+	// Max bounds how many there are; zero means 50.
+	Max int `yaml:"max"`
+	// AllowPrivate lets addresses be in a private network or on this machine, and without TLS.
+	AllowPrivate bool `yaml:"allow_private"`
+}
+
+const (
+	defaultSubscriptions = 50
+	maxSubscriptions     = 1000
+	minToken             = 16 // bytes: it is all that keeps strangers from the mail
+)
+
+func (s Subscriptions) max() int {
+	if s.Max == 0 {
+		return defaultSubscriptions
+	}
+	return s.Max
 }
 
 const maxTimeout = 2 * time.Minute
@@ -59,8 +84,11 @@ func (c Config) settings() crmclient.Settings {
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.URL.IsZero() {
-		bad("url is missing: give the address that gets a POST per message")
+	subscribers := !c.Subscriptions.Token.IsZero()
+	if c.URL.IsZero() && !subscribers {
+		bad("url is missing: give the address that gets a POST per message, or subscriptions.token")
+	} else if c.URL.IsZero() {
+		// Only who subscribes gets messages.
 	} else if _, err := crmclient.ParseURL(c.URL.Reveal()); err != nil {
 		bad("url: %w", err)
 	}
@@ -72,6 +100,12 @@ func (c Config) Validate() error {
 	}
 	if c.Secret.IsZero() && !c.PreviousSecret.IsZero() {
 		bad("previous_secret without secret: put the one in use into secret")
+	}
+	if n := len(c.Subscriptions.Token.Reveal()); subscribers && n < minToken {
+		bad("subscriptions.token must have %d characters or more", minToken)
+	}
+	if n := c.Subscriptions.Max; n < 0 || n > maxSubscriptions {
+		bad("subscriptions.max must be between 0 and %d", maxSubscriptions)
 	}
 	if d := c.Timeout.D(); d < 0 || d > maxTimeout {
 		bad("timeout must be between 0 and %s", maxTimeout)

@@ -6,7 +6,11 @@
 //
 // Each request is signed after Standard Webhooks 1.0.0 and carries the activity key, for changes with the change behind it, as Idempotency-Key, so
 // that a receiver can tell a repetition. Any 2xx is success, whatever the answer's body is; 409 says that
-// the receiver has it already; no redirect is followed; 410 stops the target.
+// the receiver has it already; no redirect is followed; 410 from the address of the section stops the target.
+//
+// Besides the one address of the section, receivers may subscribe by themselves (Zapier's REST hooks): subscribers.go keeps them,
+// deliver.go gives each its own queue of deliveries, so that one that is away neither holds up nor doubles those of the others, and each has
+// its own secret. 410 ends a subscription, and so does failing for five days.
 //
 // It asks the receiver nothing: FindContacts finds nobody. Attachments are told of by name, size and hash, never sent.
 package webhook
@@ -31,12 +35,14 @@ type Client struct {
 	keys      [][]byte
 	html      bool
 	now       func() time.Time
-	transport *crmclient.Transport
+	transport *crmclient.Transport // nil without an address
+	subs      *subscribers         // nil where nobody can subscribe
 }
 
 var (
-	_ crmclient.Client  = (*Client)(nil)
-	_ crmclient.Checker = (*Client)(nil)
+	_ crmclient.Client    = (*Client)(nil)
+	_ crmclient.Checker   = (*Client)(nil)
+	_ crmclient.Selective = (*Client)(nil)
 )
 
 // New builds a Client without using the network. It must be closed.
@@ -44,11 +50,15 @@ func New(cfg Config, d crmclient.Deps) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	c := &Client{html: cfg.IncludeHTML == nil || *cfg.IncludeHTML, now: time.Now}
+	if cfg.URL.IsZero() {
+		return c, nil
+	}
 	u, err := crmclient.ParseURL(cfg.URL.Reveal())
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{url: u, html: cfg.IncludeHTML == nil || *cfg.IncludeHTML, now: time.Now}
+	c.url = u
 	for _, s := range []string{cfg.Secret.Reveal(), cfg.PreviousSecret.Reveal()} {
 		key, err := crmclient.WebhookKey(s)
 		if err != nil {
@@ -74,7 +84,12 @@ func New(cfg Config, d crmclient.Deps) (*Client, error) {
 }
 
 // Close closes idle connections.
-func (c *Client) Close() error { return c.transport.Close() }
+func (c *Client) Close() error {
+	if c.transport != nil {
+		return c.transport.Close()
+	}
+	return nil
+}
 
 // FindContacts finds nobody: a webhook has no question to ask.
 func (c *Client) FindContacts(context.Context, []string) ([]crmclient.Contact, error) {
@@ -91,21 +106,44 @@ func (c *Client) LogEmail(ctx context.Context, a *crmclient.Activity) (crmclient
 		return crmclient.Receipt{}, &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the activity cannot be written as JSON", Err: err}
 	}
 	id := crmclient.WebhookID(a.Key)
-	duplicate, err := c.post(ctx, id, a.Key, body)
+	duplicate, err := c.post(ctx, event{Name: export.Type, ID: id, Key: a.Key, Body: body})
 	if err != nil {
 		return crmclient.Receipt{}, err
 	}
 	return crmclient.Receipt{RemoteID: id, Duplicate: duplicate}, nil
 }
 
-// post sends one event. key is what the receiver knows a repetition by.
-func (c *Client) post(ctx context.Context, id, key string, body []byte) (duplicate bool, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), bytes.NewReader(body))
+// event is what receivers get.
+type event struct {
+	Name string `json:"name"`
+	ID   string `json:"id"`  // the webhook-id
+	Key  string `json:"key"` // what the receiver knows a repetition by
+	Body []byte `json:"body"`
+}
+
+// post hands an event to the subscribers, who get it once however often that is done, and sends it to the address.
+func (c *Client) post(ctx context.Context, e event) (duplicate bool, err error) {
+	if c.subs != nil {
+		if err := c.subs.add(ctx, e); err != nil {
+			return false, err
+		}
+	}
+	if c.url == nil {
+		return false, nil
+	}
+	return send(ctx, c.transport, c.url, c.keys, c.now(), e)
+}
+
+// send posts an event to one receiver.
+func send(ctx context.Context, t *crmclient.Transport, to *url.URL, keys [][]byte, at time.Time, e event) (duplicate bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(e.Body))
 	if err != nil {
 		return false, &crmclient.Error{Class: crmclient.ClassConfiguration, Message: "the request cannot be built"}
 	}
-	c.setHeaders(req.Header, id, key, body)
-	answer, err := c.transport.Do(req)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", e.Key)
+	crmclient.SignWebhook(req.Header, keys, e.ID, at, e.Body)
+	answer, err := t.Do(req)
 	switch {
 	case answer != nil && answer.Status/100 == 2:
 		// The status line is the receiver's word; what became of the body behind it does not matter.
@@ -116,12 +154,11 @@ func (c *Client) post(ctx context.Context, id, key string, body []byte) (duplica
 	return false, fmt.Errorf("post activity: %w", err)
 }
 
-func (c *Client) setHeaders(h http.Header, id, key string, body []byte) {
-	h.Set("Content-Type", "application/json")
-	h.Set("Idempotency-Key", key)
-	crmclient.SignWebhook(h, c.keys, id, c.now(), body)
-}
-
 // Check connects and agrees on TLS but sends no request: most receivers would take any request,
 // even one without a body, for an event and act on it.
-func (c *Client) Check(ctx context.Context) (string, error) { return c.transport.Probe(ctx) }
+func (c *Client) Check(ctx context.Context) (string, error) {
+	if c.transport == nil {
+		return "no url: only subscribers get messages", nil
+	}
+	return c.transport.Probe(ctx)
+}

@@ -187,9 +187,7 @@ func decode(data json.RawMessage, into any) error {
 	if len(data) == 0 || bytes.Equal(data, []byte("null")) || bytes.Equal(data, []byte(`""`)) {
 		return nil
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if d.Decode(into) != nil {
+	if crmclient.ExactJSON(data, into) != nil {
 		return &crmclient.Error{Class: crmclient.ClassRetry, Message: "the tenant's answer is not the expected JSON"}
 	}
 	return nil

@@ -2,7 +2,6 @@ package yonyou
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 var (
@@ -234,11 +234,6 @@ const (
 	maxHalvings   = 24   // of a window with too many changes
 )
 
-func (w window) String() string {
-	b, _ := json.Marshal(w) // numbers and hashes cannot fail
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
 func hashOf(r map[string]any) string {
 	h := fnv.New64a()
 	b, _ := json.Marshal(r) // it was JSON
@@ -247,7 +242,7 @@ func hashOf(r map[string]any) string {
 }
 
 // RecordChanges polls by the times of a record. Deletions are not told, nor who did what.
-func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, cursor string) ([]crmclient.RecordChange, string, error) {
+func (c *Client) RecordChanges(ctx context.Context, object string, fields []string, text string) ([]crmclient.RecordChange, string, error) {
 	o, err := c.object(object)
 	if err != nil {
 		return nil, "", err
@@ -258,9 +253,8 @@ func (c *Client) RecordChanges(ctx context.Context, object string, fields []stri
 	now := c.now().Unix()
 	overlap := int64(c.cfg.Overlap.D() / time.Second)
 	w := window{Version: windowVersion, From: now - overlap, Seen: map[string]int64{}}
-	if cursor != "" {
-		b, err := base64.RawURLEncoding.DecodeString(cursor)
-		if err != nil || json.Unmarshal(b, &w) != nil || w.Version != windowVersion || w.Seen == nil {
+	if text != "" {
+		if cursor.Decode(text, &w) != nil || w.Version != windowVersion || w.Seen == nil {
 			return nil, "", crmclient.ErrCursorExpired
 		}
 	}
@@ -273,7 +267,7 @@ func (c *Client) RecordChanges(ctx context.Context, object string, fields []stri
 		}
 		for _, r := range records {
 			h, whole := hashOf(r), c.record(object, o, r, nil)
-			if _, told := w.Seen[h]; !told && cursor != "" {
+			if _, told := w.Seen[h]; !told && text != "" {
 				change := crmclient.RecordChange{Record: c.record(object, o, r, fields)}
 				out = append(out, change)
 			}
@@ -289,7 +283,7 @@ func (c *Client) RecordChanges(ctx context.Context, object string, fields []stri
 		}
 	}
 	slices.SortStableFunc(out, func(a, b crmclient.RecordChange) int { return a.UpdatedAt.Compare(b.UpdatedAt) })
-	return out, w.String(), nil
+	return out, cursor.Encode(w), nil
 }
 
 // forget drops what the window will not come back to, and the oldest beyond the bound.

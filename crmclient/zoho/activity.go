@@ -61,7 +61,7 @@ func (c *ActivityClient) fields(ctx context.Context, a *crmclient.Activity, left
 		relate(record, a)
 	}
 	if _, mapped := record["Owner"]; !mapped && a.Owner != "" {
-		id, err := c.userID(ctx, a.Owner)
+		id, err := c.users.ID(ctx, a.Owner)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (c *ActivityClient) LogEmail(ctx context.Context, a *crmclient.Activity) (c
 		return crmclient.Receipt{}, err
 	}
 	defer unlock()
-	left, sent := split(a)
+	sent, left := limits.Split(a.Attachments, a.AttachmentsLeft)
 	record, err := c.fields(ctx, a, left)
 	if err != nil {
 		return crmclient.Receipt{}, err
@@ -137,19 +137,6 @@ func (c *ActivityClient) attachAll(ctx context.Context, p parent, sent []crmclie
 	return left, nil
 }
 
-// split tells the files that are sent from all that are left out.
-func split(a *crmclient.Activity) (left []crmclient.AttachmentLeft, sent []crmclient.Attachment) {
-	left = append(left, a.AttachmentsLeft...)
-	for _, f := range a.Attachments {
-		if reason := whyLeft(f, len(sent)); reason != "" {
-			left = append(left, crmclient.AttachmentLeft{Name: f.Name, Size: f.Size, Reason: reason})
-		} else {
-			sent = append(sent, f)
-		}
-	}
-	return left, sent
-}
-
 // UpdateEmail writes the fields of the record again, as they are now.
 func (c *ActivityClient) UpdateEmail(ctx context.Context, _ string, a *crmclient.Activity) (crmclient.Receipt, error) {
 	id, err := c.findActivity(ctx, a.Key)
@@ -159,7 +146,7 @@ func (c *ActivityClient) UpdateEmail(ctx context.Context, _ string, a *crmclient
 	if id == "" {
 		return crmclient.Receipt{}, noRecord("the mail")
 	}
-	left, _ := split(a)
+	_, left := limits.Split(a.Attachments, a.AttachmentsLeft)
 	record, err := c.fields(ctx, a, left)
 	if err != nil {
 		return crmclient.Receipt{}, err

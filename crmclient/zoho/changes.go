@@ -2,7 +2,6 @@ package zoho
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"heliograph/crmclient"
+	"heliograph/crmclient/cursor"
 )
 
 var (
@@ -28,7 +28,6 @@ const (
 	maxSeen = 500
 	// maxRounds bounds the pages of one call.
 	maxRounds = 10
-	maxCursor = 128 << 10 // bytes that a cursor of ours never has
 )
 
 // position is the cursor. A round asks for all that changed since From, in the order of time and id; it ends with the page that is
@@ -42,22 +41,12 @@ type position struct {
 	Seen   map[string]string `json:"s,omitempty"` // what was told since From: a hash by the id
 }
 
-func (p *position) encode() string {
-	b, _ := json.Marshal(p) // of these types it never fails
-	return base64.RawURLEncoding.EncodeToString(b)
-}
+func (p *position) encode() string { return cursor.Encode(p) }
 
-func decodePosition(object, cursor string) (*position, error) {
+func decodePosition(object, text string) (*position, error) {
 	expired := &crmclient.Error{Class: crmclient.ClassPermanent, Message: "the cursor is none of this module", Err: crmclient.ErrCursorExpired}
-	if len(cursor) > maxCursor {
-		return nil, expired
-	}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return nil, expired
-	}
 	var p position
-	if json.Unmarshal(b, &p) != nil || p.Object != object || p.From.IsZero() || p.ID != "" && !recordID.MatchString(p.ID) {
+	if cursor.Decode(text, &p) != nil || p.Object != object || p.From.IsZero() || p.ID != "" && !recordID.MatchString(p.ID) {
 		return nil, expired
 	}
 	if _, err := time.Parse(time.RFC3339, p.Time); p.Time != "" && err != nil {
@@ -161,7 +150,7 @@ func (c *Client) changeOf(ctx context.Context, object string, r map[string]any) 
 		return change, err
 	}
 	change.Own = by == self
-	change.By, err = c.userEmail(ctx, by)
+	change.By, err = c.users.Email(ctx, by)
 	return change, err
 }
 

@@ -38,7 +38,7 @@ func (c *Client) Check(ctx context.Context) (string, error) {
 	if err := c.checkFields(ctx); err != nil {
 		return "", err
 	}
-	if _, err := c.userID(ctx, nobody); err != nil {
+	if _, err := c.users.ID(ctx, nobody); err != nil {
 		return "", err
 	}
 	if err := c.checkRecord(ctx); err != nil {

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
-
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
 )
@@ -189,30 +187,35 @@ func (c *Client) CreateLead(ctx context.Context, p crmclient.Person, owner strin
 
 // create looks, and then upserts by the address, so that whoever is quicker makes no second one.
 func (c *Client) create(ctx context.Context, m module, fields *fieldmap.Map, p crmclient.Person, owner string, both bool) (crmclient.Contact, error) {
-	unlock, err := c.turns.Take(ctx, "address "+p.Address)
-	if err != nil {
-		return crmclient.Contact{}, err
-	}
-	defer unlock()
 	look := []module{m}
 	if both {
 		look = append(look, module{moduleContact, crmclient.KindContact, "Account_Name"})
 	}
-	for _, in := range look {
-		found, err := c.search(ctx, in, p.Address)
-		if err != nil {
-			return crmclient.Contact{}, fmt.Errorf("look for %s: %w", in.kind, err)
+	find := func(ctx context.Context, addresses []string) ([]crmclient.Contact, error) {
+		for _, in := range look {
+			found, err := c.search(ctx, in, addresses[0])
+			if err != nil {
+				return nil, fmt.Errorf("look for %s: %w", in.kind, err)
+			}
+			if len(found) > 0 {
+				return found, nil
+			}
 		}
-		if len(found) > 0 {
-			return found[0], nil
-		}
+		return nil, nil
 	}
+	return c.turns.Person(ctx, m.kind, p.Address, find, func(address string) (crmclient.Contact, error) {
+		p.Address = address
+		return c.upsert(ctx, m, fields, p, owner)
+	})
+}
+
+func (c *Client) upsert(ctx context.Context, m module, fields *fieldmap.Map, p crmclient.Person, owner string) (crmclient.Contact, error) {
 	record, err := fields.Apply(fieldmap.Contact(p, owner))
 	if err != nil {
 		return crmclient.Contact{}, err
 	}
 	if _, mapped := record["Owner"]; !mapped && owner != "" {
-		id, err := c.userID(ctx, owner)
+		id, err := c.users.ID(ctx, owner)
 		if err != nil {
 			return crmclient.Contact{}, err
 		}
@@ -259,27 +262,11 @@ func (c *Client) FindCompany(ctx context.Context, domain string) (crmclient.Comp
 		return crmclient.Company{}, false, fmt.Errorf("find company: %w", err)
 	}
 	for _, r := range out.Data {
-		if websiteDomain(textOf(r["Website"])) == domain {
+		if crmclient.AtDomain(textOf(r["Website"]), domain) {
 			return crmclient.Company{
 				ID: textOf(r["id"]), Name: textOf(r["Account_Name"]), Domain: domain, Owner: strings.ToLower(inside(r["Owner"], "email")),
 			}, true, nil
 		}
 	}
 	return crmclient.Company{}, false, nil
-}
-
-// websiteDomain returns the registrable domain of a website as people write it.
-func websiteDomain(site string) string {
-	if !strings.Contains(site, "://") {
-		site = "http://" + site
-	}
-	u, err := url.Parse(strings.TrimSpace(site))
-	if err != nil {
-		return ""
-	}
-	d, err := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(u.Hostname()))
-	if err != nil {
-		return ""
-	}
-	return d
 }

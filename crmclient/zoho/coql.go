@@ -45,9 +45,7 @@ func (l *listing) UnmarshalJSON(b []byte) error {
 	if len(raw.Data) == 0 {
 		return nil
 	}
-	d := json.NewDecoder(strings.NewReader(string(raw.Data)))
-	d.UseNumber()
-	return d.Decode(&l.Data)
+	return crmclient.ExactJSON(raw.Data, &l.Data)
 }
 
 // coql asks a question and returns its rows; none is an answer with 204.

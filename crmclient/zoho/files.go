@@ -4,25 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"mime/multipart"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"slices"
-	"strings"
-	"unicode"
 
 	"heliograph/crmclient"
-	"heliograph/crmclient/fieldmap"
+	"heliograph/crmclient/upload"
 )
 
 const (
 	maxFile  = 20 << 20 // one larger file makes Zoho refuse the request (specs, 3.4)
 	maxFiles = 20       // of a mail: each is a request
-
-	maxFileName = 120 // characters
 )
+
+// limits are what Zoho takes of a mail.
+var limits = upload.Limits{Bytes: maxFile, Files: maxFiles}
 
 // uploads sends the files of an activity once, for all the records that it is put on.
 type uploads struct {
@@ -40,7 +36,7 @@ func (u *uploads) send(ctx context.Context) error {
 	}
 	u.ids, u.left = nil, slices.Clone(u.a.AttachmentsLeft)
 	for _, f := range u.a.Attachments {
-		reason := whyLeft(f, len(u.ids))
+		reason := limits.Why(f, len(u.ids))
 		if reason == "" {
 			id, err := u.c.upload(ctx, "/files", f)
 			if crmclient.ClassOf(err) == crmclient.ClassPermanent {
@@ -67,19 +63,6 @@ func (u *uploads) attachments() []map[string]string {
 	return out
 }
 
-// whyLeft says why a file is not uploaded; nothing if it is.
-func whyLeft(f crmclient.Attachment, before int) string {
-	switch {
-	case f.Open == nil:
-		return "its content is not kept"
-	case f.Size > maxFile:
-		return fmt.Sprintf("larger than the %d MB that Zoho takes", maxFile>>20)
-	case before >= maxFiles:
-		return fmt.Sprintf("more than %d files", maxFiles)
-	}
-	return ""
-}
-
 func refusal(err error) string {
 	var f *fault
 	if errors.As(err, &f) && f.Code == "VIRUS_DETECTED" {
@@ -90,25 +73,10 @@ func refusal(err error) string {
 
 // upload streams a file to a path that takes one, and returns its id.
 func (c *Client) upload(ctx context.Context, path string, f crmclient.Attachment) (string, error) {
-	var source io.Closer
-	stream := func() (io.Reader, string, error) {
-		in, err := f.Open(ctx)
-		if err != nil {
-			return nil, "", &crmclient.Error{Class: crmclient.ClassRetry, Message: "the file cannot be read", Err: err}
-		}
-		source = in
-		body, contentType := part(in, f)
-		return body, contentType, nil
-	}
-	defer func() {
-		if source != nil {
-			source.Close()
-		}
-	}()
 	var out struct {
 		Data []written `json:"data"`
 	}
-	if _, err := c.call(ctx, request{method: http.MethodPost, path: path, stream: stream}, &out); err != nil {
+	if _, err := c.call(ctx, request{method: http.MethodPost, path: path, body: upload.Form(f, maxFile)}, &out); err != nil {
 		return "", err
 	}
 	if len(out.Data) != 1 || out.Data[0].Details.ID == "" {
@@ -117,41 +85,12 @@ func (c *Client) upload(ctx context.Context, path string, f crmclient.Attachment
 	return out.Data[0].Details.ID, nil
 }
 
-// fileName is a name that passes a header and a file system, and by which the file is known again.
-func fileName(f crmclient.Attachment) string {
-	name := strings.TrimSpace(strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsControl(r), r == '/', r == '\\':
-			return ' '
-		case r == '"':
-			return '\''
-		}
-		return r
-	}, f.Name))
-	if name == "" {
-		return "attachment"
-	}
-	return fieldmap.CutRunes(name, maxFileName)
-}
-
-// part writes a multipart body with the one part "file" (RFC 7578), without holding the file in memory.
-func part(in io.Reader, f crmclient.Attachment) (io.Reader, string) {
-	var head, tail strings.Builder
-	m := multipart.NewWriter(&head)
-	h := textproto.MIMEHeader{}
-	h.Set("Content-Disposition", `form-data; name="file"; filename="`+fileName(f)+`"`)
-	h.Set("Content-Type", "application/octet-stream")
-	_, _ = m.CreatePart(h) // a strings.Builder takes everything
-	fmt.Fprintf(&tail, "\r\n--%s--\r\n", m.Boundary())
-	return io.MultiReader(strings.NewReader(head.String()), io.LimitReader(in, maxFile+1), strings.NewReader(tail.String())), m.FormDataContentType()
-}
-
 // AttachFile adds a file to a record, unless one with its name and size is there.
 func (c *Client) AttachFile(ctx context.Context, object, id string, f crmclient.Attachment) (string, error) {
 	if err := checkName(object, id); err != nil {
 		return "", err
 	}
-	if reason := whyLeft(f, 0); reason != "" {
+	if reason := limits.Why(f, 0); reason != "" {
 		return "", permanent("the file cannot be attached: %s", reason)
 	}
 	p := parent{object, id}
@@ -165,7 +104,7 @@ func (c *Client) AttachFile(ctx context.Context, object, id string, f crmclient.
 		return "", err
 	}
 	for _, t := range there {
-		if t.Name == fileName(f) && t.size() == f.Size {
+		if t.Name == upload.Name(f) && t.size() == f.Size {
 			return t.ID, nil
 		}
 	}

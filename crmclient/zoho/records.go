@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"heliograph/crmclient"
@@ -181,35 +180,11 @@ func (c *Client) UpdateRecord(ctx context.Context, object, id string, fields map
 	return nil
 }
 
-// described remembers the fields of modules for a while.
-type described struct {
-	mu   sync.Mutex // guards by
-	by   map[string][]crmclient.Field
-	read map[string]time.Time
-}
-
-// fieldsFresh is how long the fields of a module are believed.
-const fieldsFresh = 10 * time.Minute
+// descriptionAge is how long the fields of a module are believed.
+const descriptionAge = 10 * time.Minute
 
 func (c *Client) knownDescription(ctx context.Context, object string) ([]crmclient.Field, error) {
-	d := &c.fields
-	d.mu.Lock()
-	fields, read := d.by[object], d.read[object]
-	d.mu.Unlock()
-	if c.d.Clock().Sub(read) < fieldsFresh {
-		return fields, nil
-	}
-	fields, err := c.DescribeObject(ctx, object)
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.by == nil {
-		d.by, d.read = map[string][]crmclient.Field{}, map[string]time.Time{}
-	}
-	d.by[object], d.read[object] = fields, c.d.Clock()
-	return fields, nil
+	return c.known.Read(object, func() ([]crmclient.Field, error) { return c.DescribeObject(ctx, object) })
 }
 
 // knownFields refuses fields that the module does not have: Zoho would leave them out without a word.

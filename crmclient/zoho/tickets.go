@@ -56,7 +56,7 @@ func (c *Client) CreateTicket(ctx context.Context, t *crmclient.Ticket) (crmclie
 		}
 	}
 	for _, f := range t.Files { // also of one that is there: the try before may have broken off here
-		if whyLeft(f, 0) != "" {
+		if limits.Why(f, 0) != "" {
 			continue
 		}
 		if _, err := c.AttachFile(ctx, moduleCases, id, f); err != nil && crmclient.ClassOf(err) != crmclient.ClassPermanent {
@@ -89,7 +89,7 @@ func (c *Client) newCase(ctx context.Context, t *crmclient.Ticket) (string, erro
 }
 
 func (c *Client) assignee(ctx context.Context, email string) (map[string]any, error) {
-	id, err := c.userID(ctx, email)
+	id, err := c.users.ID(ctx, email)
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,11 @@
 package zoho
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/fieldmap"
@@ -36,12 +32,11 @@ type Client struct {
 	tokens oauth.Source
 	maps   *mappings
 	turns  crmclient.Turns // what is looked up before it is written must not be written meanwhile
-	users  users
-	fields described
+	users  crmclient.Users
+	self   crmclient.Cache[string]            // the user whom we act for
+	known  crmclient.Cache[[]crmclient.Field] // fields of modules
 	watch  channels
-
-	mu    sync.Mutex                      // guards hosts
-	hosts map[string]*crmclient.Transport // by address: the configured one, or the one that the token names
+	hosts  crmclient.Transports // of the configured address, or of the one that the token names
 }
 
 var (
@@ -70,12 +65,15 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, d: d, maps: m, hosts: map[string]*crmclient.Transport{}}
+	c := &Client{cfg: cfg, d: d, maps: m}
+	c.users = crmclient.Users{Read: c.readUsers, Now: d.Clock}
+	c.self.Now, c.known.Now, c.known.For = d.Clock, d.Clock, descriptionAge
 	if c.poster, err = d.Poster(cfg.Settings, cfg.accounts()+"/oauth/v2/token"); err != nil {
 		return nil, err
 	}
 	c.tokens = d.Tokens.Refreshing(c.grant(), &tokenPoster{TokenPoster: c.poster, now: d.Clock}, cfg.app(), cfg.RefreshToken.Reveal())
-	if _, err := c.host(c.base("")); err != nil { // says now what is wrong with ca_file and proxy
+	c.hosts.New = c.transport
+	if _, err := c.hosts.To(c.base("")); err != nil { // says now what is wrong with ca_file and proxy
 		return nil, errors.Join(err, c.Close())
 	}
 	if cfg.Record == RecordActivity {
@@ -86,13 +84,7 @@ func New(cfg Config, d crmclient.Deps) (crmclient.Client, error) {
 
 // Close closes idle connections.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	errs := []error{c.poster.Close()}
-	for _, t := range c.hosts {
-		errs = append(errs, t.Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(c.poster.Close(), c.hosts.Close())
 }
 
 // base is the address of the API: the configured one, else the one that came with the token, else the data centre's. Only hosts of
@@ -110,25 +102,11 @@ func (c *Client) base(apiDomain string) string {
 	return dataCentres[c.cfg.centre()].api
 }
 
-func (c *Client) host(base string) (*crmclient.Transport, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t, ok := c.hosts[base]; ok {
-		return t, nil
-	}
-	u, err := crmclient.ParseURL(base)
-	if err != nil {
-		return nil, err
-	}
-	t, err := c.d.Transport(c.cfg.Settings, crmclient.Options{
-		URL: u, MaxConcurrent: defaultConcurrent,
+func (c *Client) transport(base *url.URL) (*crmclient.Transport, error) {
+	return c.d.Transport(c.cfg.Settings, crmclient.Options{
+		URL: base, MaxConcurrent: defaultConcurrent,
 		Secrets: []string{c.cfg.ClientSecret.Reveal(), c.cfg.RefreshToken.Reveal(), c.cfg.NotifyToken.Reveal()},
 	})
-	if err != nil {
-		return nil, err
-	}
-	c.hosts[base] = t
-	return t, nil
 }
 
 // request is one call of the API.
@@ -136,9 +114,7 @@ type request struct {
 	method string
 	path   string // below /crm/v8, escaped
 	query  url.Values
-	body   any // written as JSON; nil: none
-	// stream makes a body that is not JSON, anew for each try.
-	stream func() (body io.Reader, contentType string, err error)
+	body   any // becomes JSON, unless it is a crmclient.Stream; nil: none
 	header http.Header
 }
 
@@ -167,26 +143,18 @@ func (c *Client) call(ctx context.Context, r request, into any) (*crmclient.Answ
 
 func (c *Client) try(ctx context.Context, r request, token oauth.Token) (*crmclient.Answer, error) {
 	base := c.base(token.Extra["api_domain"])
-	t, err := c.host(base)
+	t, err := c.hosts.To(base)
 	if err != nil {
 		return nil, misconfigured("", "%v", err)
 	}
-	body, contentType, err := r.open()
+	req, err := crmclient.NewRequest(ctx, r.method, base+apiPath+r.path, r.body)
 	if err != nil {
 		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, base+apiPath+r.path, body)
-	if err != nil {
-		return nil, misconfigured("", "the request cannot be built")
 	}
 	req.URL.RawQuery = r.query.Encode()
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Zoho-oauthtoken "+token.Access) // not Bearer
 	answer, err := t.Do(req)
 	if answer == nil {
@@ -203,22 +171,6 @@ func (c *Client) try(ctx context.Context, r request, token oauth.Token) (*crmcli
 
 // reads says that an answer with 2xx holds records, whose own fields must not be taken for a refusal.
 func (r request) reads() bool { return r.method == http.MethodGet || r.path == coqlPath }
-
-func (r request) open() (io.Reader, string, error) {
-	switch {
-	case r.stream != nil:
-		return r.stream()
-	case r.body == nil:
-		return http.NoBody, "", nil
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(r.body); err != nil {
-		return nil, "", permanent("the request cannot be written as JSON")
-	}
-	return bytes.NewReader(b.Bytes()), "application/json", nil
-}
 
 // written is what Zoho says of one element that it wrote.
 type written struct {

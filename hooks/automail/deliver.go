@@ -29,6 +29,7 @@ const (
 	outcomeDeferred    outcomeKind = "deferred"    // 4xx
 	outcomeRate        outcomeKind = "rate"        // 4xx because we send too much
 	outcomeUnreachable outcomeKind = "unreachable" // no connection, or it broke
+	outcomeUnknown     outcomeKind = "unknown"     // it broke behind the final dot, and the message goes at most once
 	outcomeInternal    outcomeKind = "internal"    // our own trouble
 	outcomeElsewhere   outcomeKind = "elsewhere"   // the message lies on another node
 	outcomeStopped     outcomeKind = "stopped"     // the program ends
@@ -70,17 +71,25 @@ func toReply(e *smtp.SMTPError) reply {
 	return r
 }
 
-// route is the way out for the mail of one listener.
+// route is the way out for the mail of one listener, or of one account that rules send as.
 type route struct {
 	up       *upstream.Upstream
 	user     string
 	password config.Secret
 	host     string
+	who      *Account // nil for a listener's
 }
 
 // route finds the way. Only an operator can mend an error here.
-func (o *Outbox) route(e journal.Entry) (*route, error) {
+func (o *Outbox) route(ctx context.Context, e journal.Entry) (*route, error) {
 	name, user, password, host := o.o.Identity(e.Listener)
+	if e.Automated() {
+		who, err := o.sender(ctx, e.Automation.Sender)
+		if err != nil {
+			return nil, err
+		}
+		return &route{up: who.up, host: hostname(host), who: who}, nil
+	}
 	if name == "" {
 		name = e.Upstream
 	}
@@ -93,6 +102,9 @@ func (o *Outbox) route(e journal.Entry) (*route, error) {
 
 func (r *route) dial(ctx context.Context) (*upstream.SMTPConn, error) {
 	client := upstream.Client{Helo: r.host}
+	if r.who != nil {
+		return r.who.dialSMTP(ctx, client)
+	}
 	if r.user == "" {
 		return r.up.DialSMTP(ctx, client)
 	}
@@ -130,7 +142,7 @@ func (o *Outbox) attempt(ctx context.Context, r *route, e journal.Entry, m *Outb
 		return outcome{kind: outcomeUnreachable, remote: "", trouble: err}
 	}
 	t := &transaction{
-		o: o, conn: conn, entry: e, body: body, params: parseMail(e.MailParams),
+		o: o, conn: conn, entry: e, message: m, body: body, params: parseMail(e.MailParams),
 		out: outcome{remote: r.remote(conn), replies: map[int]reply{}, noDSN: !conn.Ext.Has("DSN")},
 	}
 	reusable := t.run(ctx, m.pending())
@@ -145,15 +157,16 @@ func (o *Outbox) attempt(ctx context.Context, r *route, e journal.Entry, m *Outb
 
 // transaction is one MAIL, its RCPTs and the message.
 type transaction struct {
-	o      *Outbox
-	conn   *upstream.SMTPConn
-	entry  journal.Entry
-	body   io.Reader
-	params mailParams
-	client *smtp.Client
-	out    outcome
-	ours   error // trouble of our own
-	rate   bool  // the upstream asks us to slow down
+	o       *Outbox
+	conn    *upstream.SMTPConn
+	entry   journal.Entry
+	message *OutboxMessage
+	body    io.Reader
+	params  mailParams
+	client  *smtp.Client
+	out     outcome
+	ours    error // trouble of our own
+	rate    bool  // the upstream asks us to slow down
 }
 
 // errOutOfStep says that the server talks when it should listen: most likely it says goodbye.
@@ -229,6 +242,11 @@ func (t *transaction) verdict(ctx context.Context, stop func() bool, data *smtp.
 		t.out.trouble = context.Cause(ctx)
 		return false
 	}
+	if err := t.mark(ctx, accepted); err != nil {
+		t.ours = err
+		_ = t.conn.Close() // without the final dot
+		return false
+	}
 	var done atomic.Bool
 	var timer atomic.Pointer[time.Timer]
 	stopLate := context.AfterFunc(ctx, func() {
@@ -250,6 +268,7 @@ func (t *transaction) verdict(ctx context.Context, stop func() bool, data *smtp.
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(said.StatusText, "?")), " ")
 	enhanced, rest := splitEnhanced(text)
 	for _, r := range accepted {
+		r.dotted = false
 		t.out.replies[r.position] = reply{code: 250, enhanced: enhanced, text: rest}
 	}
 	t.out.progress = true
@@ -323,6 +342,7 @@ func (t *transaction) refused(err error, list []*OutboxRecipient) (reusable bool
 
 func (t *transaction) note(r *OutboxRecipient, rep reply) {
 	t.rate = t.rate || asksToSlowDown(rep)
+	r.dotted = false
 	t.out.replies[r.position] = rep
 }
 
@@ -347,6 +367,8 @@ func (t *transaction) conclude(ctx context.Context, m *OutboxMessage) {
 		t.out.kind, t.out.trouble = outcomeInternal, t.ours
 	case delivered == 0 && pending > 0 && ctx.Err() != nil:
 		t.out.kind = outcomeStopped
+	case len(m.dotted()) > 0:
+		t.out.kind = outcomeUnknown
 	case t.rate:
 		t.out.kind = outcomeRate
 	case delivered > 0 && failed+pending == 0:

@@ -20,6 +20,8 @@ type metrics struct {
 	notices    *prometheus.CounterVec
 	doubled    prometheus.Counter
 	internal   prometheus.Counter
+	bounces    *prometheus.CounterVec
+	copies     *prometheus.CounterVec
 	duration   prometheus.Histogram
 	depth      *depth
 }
@@ -30,7 +32,7 @@ func newMetrics(o *Outbox) *metrics {
 			Name: "heliograph_outbox_attempts_total", Help: "Delivery attempts by upstream and outcome.",
 		}, []string{"upstream", "outcome"}),
 		recipients: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "heliograph_outbox_recipients_total", Help: "What attempts said of recipients: delivered, relayed, deferred, failed, expired.",
+			Name: "heliograph_outbox_recipients_total", Help: "What attempts said of recipients: delivered, relayed, deferred, failed, expired; of rules' mail also unknown, bounced, suppressed.",
 		}, []string{"outcome"}),
 		notices: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heliograph_outbox_notices_total", Help: "Delivery status notifications queued, by kind.",
@@ -41,6 +43,12 @@ func newMetrics(o *Outbox) *metrics {
 		internal: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heliograph_outbox_internal_errors_total", Help: "Steps put off because of trouble in the store or the journal.",
 		}),
+		bounces: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heliograph_outbox_bounces_total", Help: "Reports on rules' mail: permanent, transient, unmatched.",
+		}, []string{"kind"}),
+		copies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heliograph_outbox_copies_total", Help: "Copies of rules' mail in the mailboxes of sent mail: stored, found, provider, failed.",
+		}, []string{"outcome"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "heliograph_outbox_delivery_seconds", Help: "Time from acceptance to the end of a message in the outbox.",
 			Buckets: []float64{.1, .5, 1, 5, 30, 120, 600, 3600, 6 * 3600, 24 * 3600, 5 * 24 * 3600},
@@ -66,7 +74,7 @@ func (m *metrics) finished(msg *OutboxMessage, now time.Time, doubleBounce bool)
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.attempts, m.recipients, m.notices, m.doubled, m.internal, m.duration, m.depth}
+	return []prometheus.Collector{m.attempts, m.recipients, m.notices, m.doubled, m.internal, m.bounces, m.copies, m.duration, m.depth}
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {

@@ -36,6 +36,9 @@ const (
 // planNotice decides whom the sender is told of now. The plan is committed with the
 // states that it follows from.
 func (o *Outbox) planNotice(m *OutboxMessage, now time.Time) {
+	if m.Effect.ID != "" { // the run is told, and no customer hears of lost verdicts
+		return
+	}
 	if m.ReversePath == "" { // never a notice about a notice (RFC 3461, 6.1; RFC 5321, 6.1)
 		return
 	}

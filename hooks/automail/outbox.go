@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heliograph/config"
 	"heliograph/internal/journal"
+	"heliograph/internal/limit"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
 	"heliograph/proxy/upstream"
@@ -42,6 +43,8 @@ const (
 	// their jobs.
 	retention  = 30 * 24 * time.Hour
 	pruneEvery = time.Hour
+	// effectRetention is how long effects and reports are kept.
+	effectRetention = 400 * 24 * time.Hour
 )
 
 // Options are what an Outbox needs.
@@ -57,7 +60,16 @@ type Options struct {
 	// configured gets zero values.
 	Identity func(listenerAddress string) (upstreamName, user string, password config.Secret, hostname string)
 	Config   config.Outbox
-	// PerUpstream is how many connections to one upstream deliver at a time; zero means 4.
+	// Accounts are the employees' accounts that rules may send as besides Config.Senders; nil: none.
+	Accounts Accounts
+	// Settled tells of final states of rules' mail, in the transaction that writes them: an error undoes it, and it is tried again. It
+	// must do nothing but queries, since a transaction may run more than once. Nil: nobody wants to know.
+	Settled func(ctx context.Context, tx store.Querier, s Settlement) error
+	// Mailboxes finds and stores messages in the mailboxes of senders; nil: by IMAP at their upstreams.
+	Mailboxes Mailboxes
+	// Limiter counts what accounts send, together with the other nodes; nil: nothing is counted.
+	Limiter limit.Limiter
+	// PerUpstream is how many connections to one upstream (for rules' mail: of one account) deliver at a time; zero means 4.
 	PerUpstream int
 	Logger      *slog.Logger          // nil discards
 	Registerer  prometheus.Registerer // nil registers nothing
@@ -70,6 +82,7 @@ type Outbox struct {
 	log     *slog.Logger
 	metrics *metrics
 	pace    *pacer
+	sending keyed // by effect
 }
 
 // New returns an outbox that does nothing until Run.
@@ -89,6 +102,9 @@ func New(o Options) (*Outbox, error) {
 	if o.PerUpstream <= 0 {
 		o.PerUpstream = defaultPerUpstream
 	}
+	if o.Mailboxes == nil {
+		o.Mailboxes = imapMailboxes{}
+	}
 	ob := &Outbox{o: o, log: o.Logger, pace: newPacer(o.PerUpstream, o.Now)}
 	ob.metrics = newMetrics(ob)
 	if err := ob.metrics.register(o.Registerer); err != nil {
@@ -100,19 +116,20 @@ func New(o Options) (*Outbox, error) {
 // Close takes the metrics off the registerer. Run ends with its own ctx.
 func (o *Outbox) Close() { o.metrics.unregister(o.o.Registerer) }
 
-// Run delivers until ctx ends. A delivery whose message is completely sent waits up to
+// Run delivers until ctx ends, and stores copies of what was sent. A delivery whose message is completely sent waits up to
 // 20 s for the verdict then; all others are broken off and tried again by the next Run.
 func (o *Outbox) Run(ctx context.Context) error {
-	pruned := make(chan struct{})
-	go func() {
-		defer close(pruned)
-		o.pruneAll(ctx)
-	}()
+	var side sync.WaitGroup
+	side.Go(func() { o.pruneAll(ctx) })
+	var copies error
+	side.Go(func() {
+		copies = o.o.Queue.Work(ctx, queue.Worker{Kind: CopyKind, Concurrency: copyWorkers, Handle: o.handleCopy})
+	})
 	err := o.o.Queue.Work(ctx, queue.Worker{
 		Kind: Kind, Concurrency: max(o.o.Config.Workers, 1), Grace: workerGrace, Handle: o.handle,
 	})
-	<-pruned
-	if err != nil {
+	side.Wait()
+	if err = errors.Join(err, copies); err != nil {
 		return fmt.Errorf("running the outbox: %w", err)
 	}
 	return nil
@@ -139,6 +156,11 @@ func (o *Outbox) handle(ctx context.Context, job queue.Job) queue.Result {
 	if err := o.writeNotices(ctx, e, &m); err != nil {
 		return o.later(ctx, id, "notice not written", err)
 	}
+	if len(m.dotted()) > 0 {
+		if result, done := o.resolve(ctx, e, &m); !done {
+			return result
+		}
+	}
 	if m.count(StatePending) > 0 {
 		if result, done := o.try(ctx, e, &m); !done {
 			return result
@@ -149,12 +171,21 @@ func (o *Outbox) handle(ctx context.Context, job queue.Job) queue.Result {
 
 // try makes one attempt. done is true when nobody is pending any more.
 func (o *Outbox) try(ctx context.Context, e journal.Entry, m *OutboxMessage) (result queue.Result, done bool) {
-	route, err := o.route(e)
-	name := e.Upstream
+	route, err := o.route(ctx, e)
+	name, lane := e.Upstream, e.Upstream
 	if route != nil {
 		name = route.up.Name()
+		lane = name
+		if route.who != nil {
+			lane = route.who.lane()
+		}
 	}
-	leave, back := o.pace.enter(ctx, name)
+	if m.Effect.ID != "" {
+		if result, free := o.mayGo(ctx, e, m, route); !free {
+			return result, m.count(StatePending) == 0
+		}
+	}
+	leave, back := o.pace.enter(ctx, lane)
 	now := o.o.Now()
 	expired := !now.Before(m.ExpiresAt)
 	var out outcome
@@ -173,7 +204,7 @@ func (o *Outbox) try(ctx context.Context, e journal.Entry, m *OutboxMessage) (re
 		out = o.attempt(ctx, route, e, m)
 		leave()
 	}
-	o.notePace(name, out)
+	o.notePace(lane, out)
 	o.metrics.attempt(name, out.kind)
 	switch out.kind {
 	case outcomeStopped:
@@ -185,230 +216,62 @@ func (o *Outbox) try(ctx context.Context, e journal.Entry, m *OutboxMessage) (re
 			return o.later(ctx, e.ID, "message not read", out.trouble), false
 		}
 	}
-	m.Upstream = name
+	m.Upstream, m.Held = name, ""
 	return o.settle(ctx, e, m, out)
 }
 
-// settle writes the outcome down.
-func (o *Outbox) settle(ctx context.Context, e journal.Entry, m *OutboxMessage, out outcome) (result queue.Result, done bool) {
-	first := m.count(StateDelivered, StateRelayed) == 0
-	o.apply(m, out)
-	mirror := first && m.count(StateDelivered, StateRelayed) > 0 && !m.mirrored
-	row, note := o.ledgerRow(e, m)
-	note = note && m.count(StatePending) > 0 // the end is noted at the end
-	err := o.commit(ctx, func(ctx context.Context, tx store.Querier) error {
-		if note {
-			if err := o.o.Journal.Note(ctx, tx, row); err != nil {
-				return err
-			}
-		}
-		if mirror {
-			if err := o.o.Journal.Mirror(ctx, tx, m.Entry); err != nil {
-				return err
-			}
-			m.mirrored = true
-		}
-		return save(ctx, tx, m)
-	})
-	o.logAttempt(ctx, m, out)
-	if err != nil {
-		return o.later(ctx, e.ID, "outcome not written", err), false
-	}
-	for i := range m.Recipients {
-		m.Recipients[i].changed = false
-	}
-	if mirror {
-		o.o.Queue.Wake()
-	}
-	if err := o.writeNotices(context.WithoutCancel(ctx), e, m); err != nil {
-		return o.later(ctx, e.ID, "notice not written", err), false
-	}
-	if m.count(StatePending) > 0 {
-		return queue.Result{Action: queue.Snooze, At: m.NextTry, Reason: m.waitsFor()}, false
-	}
-	return queue.Result{}, true
-}
-
-// apply works the outcome of an attempt into the message, decides when to go on, and
-// plans the notices that follow from it.
-func (o *Outbox) apply(m *OutboxMessage, out outcome) {
+// mayGo looks for what keeps a rule's message back: its time, opt-outs, holds, the budget of its account. free is true when an attempt may begin.
+func (o *Outbox) mayGo(ctx context.Context, e journal.Entry, m *OutboxMessage, r *route) (result queue.Result, free bool) {
 	now := o.o.Now()
-	expired := !now.Before(m.ExpiresAt)
-	m.Attempts++
-	next := now.Add(retryDelay(m.Attempts))
-	if out.progress && out.crowded {
-		next = now.Add(minRetry) // RFC 5321, 4.5.3.1.10: the rest at once, in a transaction of its own
+	if now.Before(m.Effect.NotBefore) {
+		return queue.Result{Action: queue.Snooze, At: m.Effect.NotBefore, Reason: "not before its time"}, false
 	}
-	if next.After(m.ExpiresAt) {
-		next = m.ExpiresAt
-	}
-	next = later(next, now.Add(minRetry))
-	for _, r := range m.pending() {
-		r.changed = true
-		r.Attempts++
-		r.LastTry = now
-		o.applyReply(r, out)
-		if r.State == StatePending && expired {
-			r.State, r.Enhanced = StateFailed, "4.4.7" // RFC 3463, 3.5: delivery time expired
-			o.metrics.recipients.WithLabelValues("expired").Inc()
-		}
-		r.NextTry = time.Time{}
-		if r.State == StatePending {
-			r.NextTry = next
-			o.metrics.recipients.WithLabelValues("deferred").Inc()
-		}
-	}
-	m.NextTry = time.Time{}
-	if m.count(StatePending) > 0 {
-		m.NextTry = next
-	}
-	o.planNotice(m, now)
-}
-
-// applyReply sets what the upstream said of one recipient.
-func (o *Outbox) applyReply(r *OutboxRecipient, out outcome) {
-	rep, said := out.replies[r.position]
-	r.Remote = out.remote
-	switch {
-	case !said:
-		// Trouble before anything was said of it.
-		r.Code, r.Enhanced, r.Text = 0, "4.4.1", "no verdict"
-		if out.trouble != nil {
-			r.Text = clip(out.trouble.Error())
-		}
-		if out.kind == outcomeInternal {
-			r.Enhanced, r.Text = "4.3.0", "the message could not be read here"
-		}
-		return
-	case rep.ours:
-		r.Remote = ""
-	}
-	r.Code, r.Enhanced, r.Text = rep.code, rep.enhanced, clip(rep.text)
-	switch {
-	case rep.code < 300 && out.noDSN:
-		r.State = StateRelayed
-	case rep.code < 300:
-		r.State = StateDelivered
-	case rep.code >= 500 && !rep.retry:
-		r.State = StateFailed
-	}
-	if r.State != StatePending {
-		o.metrics.recipients.WithLabelValues(string(r.State)).Inc()
-	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
-// waitsFor is the reason of the last deferral, for the job.
-func (m *OutboxMessage) waitsFor() string {
-	for _, r := range m.pending() {
-		return fmt.Sprintf("%d pending: %s", len(m.pending()), strings.TrimSpace(fmt.Sprintf("%s %s", r.Enhanced, r.Text)))
-	}
-	return ""
-}
-
-// finish ends the life of a message of which nobody is pending. Each step may be
-// repeated after a crash.
-func (o *Outbox) finish(ctx context.Context, e journal.Entry, m *OutboxMessage) queue.Result {
-	ctx = context.WithoutCancel(ctx)
-	failed, dropped := m.count(StateFailed), m.dropped()
-	outcome := "delivered"
-	switch {
-	case dropped:
-		outcome = "dropped"
-	case failed == len(m.Recipients) && failed > 0:
-		outcome = "bounced"
-	}
-	row, note := o.ledgerRow(e, m)
-	fresh := m.FinishedAt.IsZero()
-	if fresh {
-		m.FinishedAt = o.o.Now()
-	}
-	err := o.commit(ctx, func(ctx context.Context, tx store.Querier) error {
-		if note {
-			if err := o.o.Journal.Note(ctx, tx, row); err != nil {
-				return err
-			}
-		}
-		if !m.mirrored { // mirroring has settled it
-			if err := o.o.Journal.Settle(ctx, tx, m.Entry); err != nil {
-				return err
-			}
-		}
-		return save(ctx, tx, m)
-	})
+	suppressed, err := o.suppress(ctx, m)
 	if err != nil {
-		return o.later(ctx, m.Entry, "end of the message not written", err)
+		return o.later(ctx, e.ID, "opt-outs not read", err), false
 	}
-	doubleBounce := failed > 0 && m.ReversePath == "" && !dropped
-	if fresh {
-		o.metrics.finished(m, o.o.Now(), doubleBounce)
-		o.logEnd(ctx, m, outcome, doubleBounce)
+	if suppressed {
+		if m.NextTry = (time.Time{}); m.count(StatePending) > 0 {
+			m.NextTry = now // for the others
+		}
+		result, _ := o.write(ctx, e, m, false)
+		return result, false
 	}
-	if dropped {
-		return queue.Result{Action: queue.Cancel, Reason: m.failure()}
+	why, err := o.withheld(ctx, m)
+	if err != nil {
+		return o.later(ctx, e.ID, "holds not read", err), false
 	}
-	if doubleBounce {
-		return queue.Result{Action: queue.Discard, Reason: "not delivered, and there is nobody to tell (null reverse path): " + m.failure()}
+	at := now.Add(heldDelay)
+	if why == "" && r != nil {
+		wait, used, err := o.spend(ctx, r.who, len(m.pending()), m.Effect.bulk())
+		if err != nil {
+			return o.later(ctx, e.ID, "budget not read", err), false
+		}
+		why, at = used, now.Add(wait+spread())
 	}
-	if failed > 0 {
-		return queue.Result{Action: queue.Complete, Reason: outcome + ": " + m.failure()}
+	if why == "" {
+		return result, true
 	}
-	return queue.Result{Action: queue.Complete}
-}
-
-// dropped says whether an operator gave somebody up.
-func (m *OutboxMessage) dropped() bool {
-	for i := range m.Recipients {
-		if m.Recipients[i].State == StateFailed && m.Recipients[i].action == actionDropped {
-			return true
+	if !now.Before(m.ExpiresAt) {
+		m.Held = ""
+		result, _ := o.settle(ctx, e, m, outcome{kind: outcomeUnreachable, trouble: errors.New(why)})
+		return result, false
+	}
+	if at.After(m.ExpiresAt) {
+		at = m.ExpiresAt
+	}
+	if why != m.Held || !m.NextTry.Equal(at) {
+		m.Held, m.NextTry = why, at
+		err := o.commit(ctx, func(ctx context.Context, tx store.Querier) error {
+			_, err := tx.ExecContext(ctx, `UPDATE outbox_messages SET held = $2, next_try = $3 WHERE entry = $1`, m.Entry.String(), why, store.Micros(at))
+			return err
+		})
+		if err != nil {
+			return o.later(ctx, e.ID, "hold not written", err), false
 		}
 	}
-	return false
+	return queue.Result{Action: queue.Snooze, At: at, Reason: why}, false
 }
-
-// failure names the first recipient's reason and how many there are.
-func (m *OutboxMessage) failure() string {
-	for i := range m.Recipients {
-		if r := &m.Recipients[i]; r.State == StateFailed {
-			return fmt.Sprintf("%d of %d recipients failed: %s", m.count(StateFailed), len(m.Recipients), r.diagnosis())
-		}
-	}
-	return ""
-}
-
-// diagnosis is the reply in one line.
-func (r *OutboxRecipient) diagnosis() string {
-	if r.Code == 0 {
-		return strings.TrimSpace(r.Enhanced + " " + r.Text)
-	}
-	return strings.TrimSpace(fmt.Sprintf("%d %s %s", r.Code, r.Enhanced, r.Text))
-}
-
-// ledgerRow says in the ledger that recipients failed, and that they did not after
-// all when an operator made it run again.
-func (o *Outbox) ledgerRow(e journal.Entry, m *OutboxMessage) (journal.LedgerRow, bool) {
-	row := journal.LedgerRow{Entry: m.Entry, Account: e.Account, Target: ledgerTarget(m.Upstream), At: o.o.Now()}
-	switch {
-	case m.count(StateFailed) > 0 && m.count(StatePending) == 0:
-		row.State, row.Reason = journal.LedgerFailed, m.failure()
-		return row, true
-	case m.retried && m.count(StatePending) > 0:
-		row.State, row.Reason = journal.LedgerPending, "retried: "+m.waitsFor()
-		return row, true
-	case m.retried:
-		row.State, row.Reason = journal.LedgerCaptured, "accepted by the upstream after a retry"
-		return row, true
-	}
-	return row, false
-}
-
-func ledgerTarget(upstream string) string { return "upstream:" + upstream }
 
 // later answers trouble of our own: it is never a reason to give a mail up.
 func (o *Outbox) later(ctx context.Context, id journal.ID, what string, err error) queue.Result {
@@ -443,7 +306,7 @@ func (o *Outbox) notePace(name string, out outcome) {
 	switch out.kind {
 	case outcomeDelivered, outcomePartly, outcomeFailed:
 		o.pace.succeeded(name)
-	case outcomeUnreachable:
+	case outcomeUnreachable, outcomeUnknown:
 		o.pace.pause(name, firstUnreachable, maxUnreachable)
 	case outcomeRate:
 		o.pace.pause(name, firstRate, maxRate)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,6 +47,9 @@ type rig struct {
 
 	sent           int
 	user, password string
+
+	mu   sync.Mutex // guards told
+	told []automail.Settlement
 }
 
 type setting func(*automail.Options)
@@ -94,7 +98,11 @@ func (r *rig) open(settings ...setting) {
 		Identity: func(string) (string, string, config.Secret, string) {
 			return "main", r.user, config.NewSecret(r.password), "gw.example.net"
 		},
-		Config: config.Outbox{Workers: 4, ExpireIn: config.Duration(5 * 24 * time.Hour), WarnIn: config.Duration(4 * time.Hour)},
+		Config: config.Outbox{
+			Workers: 4, ExpireIn: config.Duration(5 * 24 * time.Hour), WarnIn: config.Duration(4 * time.Hour), AutomatedShare: 50,
+			Senders: []config.Sender{{Address: service, Upstream: "main"}},
+		},
+		Settled: r.settled,
 	}
 	for _, s := range settings {
 		s(&o)

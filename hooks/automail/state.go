@@ -14,12 +14,15 @@ import (
 // State says what became of one recipient.
 type State string
 
-// The states of a recipient. All but the first are final.
+// The states of a recipient. All but the first are final. The last three are those of rules' mail only.
 const (
-	StatePending   State = "pending"
-	StateDelivered State = "delivered" // the upstream accepted it, and reports on its own what was asked for
-	StateRelayed   State = "relayed"   // the upstream accepted it, but knows no DSN (RFC 3461, 5.2.2)
-	StateFailed    State = "failed"
+	StatePending    State = "pending"
+	StateDelivered  State = "delivered" // the upstream accepted it, and reports on its own what was asked for
+	StateRelayed    State = "relayed"   // the upstream accepted it, but knows no DSN (RFC 3461, 5.2.2)
+	StateFailed     State = "failed"
+	StateUnknown    State = "unknown"    // the verdict was lost, and it is not sent twice: an operator decides
+	StateBounced    State = "bounced"    // accepted, and a report said later that it did not arrive
+	StateSuppressed State = "suppressed" // not sent: an opt-out, or an address that does not exist
 )
 
 // OutboxMessage is one message of the outbox.
@@ -34,7 +37,12 @@ type OutboxMessage struct {
 	Attempts    int
 	Warned      bool // the sender was told of the delay
 	Recipients  []OutboxRecipient
+	// Effect is what a rule sends; zero for machines' mail.
+	Effect Effect
+	Held   string // why it waits although it is due: a hold, or a used up budget
 
+	askedAt   time.Time // when the final dot of a lost verdict went out
+	looks     int       // how often the mailbox was asked about it since
 	mirrored  bool
 	retried   bool
 	planned   int // DSNs decided on; those after written are not in the journal yet
@@ -59,13 +67,17 @@ type OutboxRecipient struct {
 	notice   int    // number of the DSN that last reports this recipient
 	action   string // what it says
 	changed  bool   // since it was read
+	dotted   bool   // a final dot went out, or was about to, and its verdict is not written down
+	told     State  // the state that the run was told of
+	withheld bool   // this attempt is not for it
 }
 
+// pending returns those that the next attempt is for.
 func (m *OutboxMessage) pending() []*OutboxRecipient {
 	var list []*OutboxRecipient
 	for i := range m.Recipients {
-		if m.Recipients[i].State == StatePending {
-			list = append(list, &m.Recipients[i])
+		if r := &m.Recipients[i]; r.State == StatePending && !r.withheld {
+			list = append(list, r)
 		}
 	}
 	return list
@@ -84,19 +96,20 @@ func (m *OutboxMessage) count(states ...State) int {
 }
 
 const messageColumns = `entry, upstream, reverse_path, queued_at, expires_at, next_try, finished_at, attempts,
-	warned, mirrored, retried, planned, planned_at, written`
+	warned, mirrored, retried, planned, planned_at, written, effect, held, asked_at, looks`
 
 // scanner is a *sql.Row or *sql.Rows.
 type scanner interface{ Scan(dest ...any) error }
 
 func scanMessage(row scanner) (m OutboxMessage, err error) {
 	var id string
-	var queued, expires, next, finished, plannedAt int64
+	var queued, expires, next, finished, plannedAt, askedAt int64
 	err = row.Scan(&id, &m.Upstream, &m.ReversePath, &queued, &expires, &next, &finished, &m.Attempts,
-		&m.Warned, &m.mirrored, &m.retried, &m.planned, &plannedAt, &m.written)
+		&m.Warned, &m.mirrored, &m.retried, &m.planned, &plannedAt, &m.written, &m.Effect.ID, &m.Held, &askedAt, &m.looks)
 	if err != nil {
 		return m, err
 	}
+	m.askedAt = store.FromMicros(askedAt)
 	m.QueuedAt, m.ExpiresAt, m.NextTry = store.FromMicros(queued), store.FromMicros(expires), store.FromMicros(next)
 	m.FinishedAt, m.plannedAt = store.FromMicros(finished), store.FromMicros(plannedAt)
 	m.Entry, err = journal.ParseID(id)
@@ -109,13 +122,18 @@ func readMessage(ctx context.Context, q store.Querier, id journal.ID) (OutboxMes
 	if err != nil {
 		return m, err
 	}
+	if m.Effect.ID != "" {
+		if m.Effect, err = readEffect(ctx, q, m.Effect.ID); err != nil {
+			return m, err
+		}
+	}
 	m.Recipients, err = readRecipients(ctx, q, id)
 	return m, err
 }
 
 func readRecipients(ctx context.Context, q store.Querier, id journal.ID) (list []OutboxRecipient, err error) {
 	rows, err := q.QueryContext(ctx, `
-		SELECT position, recipient, params, state, code, enhanced, reply, remote, attempts, last_try, next_try, notice, notice_action
+		SELECT position, recipient, params, state, code, enhanced, reply, remote, attempts, last_try, next_try, notice, notice_action, dotted, told
 		FROM outbox_recipients WHERE entry = $1 ORDER BY position`, id.String())
 	if err != nil {
 		return nil, err
@@ -125,7 +143,7 @@ func readRecipients(ctx context.Context, q store.Querier, id journal.ID) (list [
 		var r OutboxRecipient
 		var last, next int64
 		if err := rows.Scan(&r.position, &r.Address, &r.Params, &r.State, &r.Code, &r.Enhanced, &r.Text, &r.Remote,
-			&r.Attempts, &last, &next, &r.notice, &r.action); err != nil {
+			&r.Attempts, &last, &next, &r.notice, &r.action, &r.dotted, &r.told); err != nil {
 			return nil, err
 		}
 		r.LastTry, r.NextTry = store.FromMicros(last), store.FromMicros(next)
@@ -140,12 +158,20 @@ func (o *Outbox) load(ctx context.Context, e journal.Entry) (OutboxMessage, erro
 	if !errors.Is(err, sql.ErrNoRows) {
 		return m, wrapStore("reading", e.ID, err)
 	}
-	queued := e.Received
+	queued, expires := e.Received, e.Automation.ExpiresAt
+	if expires.IsZero() {
+		expires = later(queued, e.Automation.NotBefore).Add(o.o.Config.ExpireIn.D())
+	}
 	err = o.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+		if e.Automated() { // the row is there, unless the database was lost and made anew from the journal
+			if err := insertEffect(ctx, tx, effectOf(e), queued); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.ExecContext(ctx, `
 			INSERT INTO outbox_messages (`+messageColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $4, 0, 0, 0, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`,
-			e.ID.String(), e.Upstream, clean(e.ReversePath), store.Micros(queued), store.Micros(queued.Add(o.o.Config.ExpireIn.D()))); err != nil {
+			VALUES ($1, $2, $3, $4, $5, $4, 0, 0, 0, 0, 0, 0, 0, 0, $6, '', 0, 0) ON CONFLICT DO NOTHING`,
+			e.ID.String(), e.Upstream, clean(e.ReversePath), store.Micros(queued), store.Micros(expires), e.Automation.Effect); err != nil {
 			return err
 		}
 		for i, r := range e.Recipients {
@@ -179,10 +205,10 @@ func save(ctx context.Context, tx store.Querier, m *OutboxMessage) error {
 	id := m.Entry.String()
 	if _, err := tx.ExecContext(ctx, `
 		UPDATE outbox_messages SET upstream = $2, next_try = $3, finished_at = $4, attempts = $5, warned = $6,
-			mirrored = $7, retried = $8, planned = $9, planned_at = $10, written = $11
+			mirrored = $7, retried = $8, planned = $9, planned_at = $10, written = $11, held = $12, asked_at = $13, looks = $14
 		WHERE entry = $1`,
 		id, m.Upstream, store.Micros(m.NextTry), store.Micros(m.FinishedAt), m.Attempts, bit(m.Warned),
-		bit(m.mirrored), bit(m.retried), m.planned, store.Micros(m.plannedAt), m.written); err != nil {
+		bit(m.mirrored), bit(m.retried), m.planned, store.Micros(m.plannedAt), m.written, m.Held, store.Micros(m.askedAt), m.looks); err != nil {
 		return err
 	}
 	for i := range m.Recipients {
@@ -192,10 +218,10 @@ func save(ctx context.Context, tx store.Querier, m *OutboxMessage) error {
 		}
 		if _, err := tx.ExecContext(ctx, `
 			UPDATE outbox_recipients SET state = $3, code = $4, enhanced = $5, reply = $6, remote = $7, attempts = $8,
-				last_try = $9, next_try = $10, notice = $11, notice_action = $12
-			WHERE entry = $1 AND position = $2 AND (state = 'pending' OR state = 'failed' AND $3 IN ('delivered', 'relayed'))`,
+				last_try = $9, next_try = $10, notice = $11, notice_action = $12, dotted = $13
+			WHERE entry = $1 AND position = $2 AND (state = 'pending' OR state IN ('failed', 'unknown') AND $3 IN ('delivered', 'relayed'))`,
 			id, r.position, string(r.State), r.Code, r.Enhanced, clip(r.Text), r.Remote, r.Attempts,
-			store.Micros(r.LastTry), store.Micros(r.NextTry), r.notice, r.action); err != nil {
+			store.Micros(r.LastTry), store.Micros(r.NextTry), r.notice, r.action, bit(r.dotted)); err != nil {
 			return err
 		}
 	}

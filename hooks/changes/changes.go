@@ -115,7 +115,7 @@ func New(o Options) *Watcher {
 	}
 	w := &Watcher{o: o, clients: map[string]crmclient.RecordChanges{}, metrics: newMetrics(o.Registerer), poke: make(chan struct{}, 1), turns: map[watch]bool{}}
 	for _, t := range o.Targets {
-		if c, ok := t.Client.(crmclient.RecordChanges); ok {
+		if c, ok := crmclient.As[crmclient.RecordChanges](t.Client); ok {
 			w.clients[t.Name] = c
 		}
 	}

@@ -339,18 +339,29 @@ func TestFieldsAreAdded(t *testing.T) {
 		c := newCRM()
 		c.fill(t, 4)
 		d := &desk{Watcher: watcher(db, listing{c}), db: db}
+		follows := func(want bool, fields ...string) {
+			t.Helper()
+			if got, trouble, err := changes.Follows(t.Context(), db.Reader(), "crm", "deals", fields); err != nil || got != want || trouble != "" {
+				t.Errorf("changes of %v are told: %v, %q, %v, want %v", fields, got, trouble, err, want)
+			}
+		}
+		follows(false, "stage")
 		if err := d.Watch(t.Context(), "crm", "deals", []string{"stage"}); err != nil {
 			t.Fatal(err)
 		}
+		follows(false, "stage") // nothing was read yet
 		d.consume(t)
 		d.follow(t)
+		follows(true, "stage")
 		c.set("a", deal("won", 77))
 		for range 2 {
 			if err := d.Watch(t.Context(), "crm", "deals", []string{"amount", "stage"}); err != nil {
 				t.Fatal(err)
 			}
 		}
+		follows(false, "stage", "amount")
 		d.follow(t)
+		follows(true, "amount", "stage")
 		d.want(t, "a changed stage new→won") // what amount was nobody knows
 		c.set("b", deal("new", 78))
 		d.follow(t)
@@ -388,6 +399,9 @@ func TestFailuresWait(t *testing.T) {
 		list, err := d.Status(t.Context())
 		if err != nil || list[0].Failures != 1 || list[0].Reason != "wrong key" {
 			t.Errorf("status: got %+v, %v", list, err)
+		}
+		if _, trouble, err := changes.Follows(t.Context(), db.Reader(), "crm", "deals", nil); trouble != "wrong key" || err != nil {
+			t.Errorf("trouble %q, %v", trouble, err)
 		}
 		c.fail = nil
 		c.set("a", deal("new", 1))

@@ -36,7 +36,7 @@ func (w *Watcher) Follow(ctx context.Context, target, object string) error {
 		return fmt.Errorf("target %q does not tell changes of records", target)
 	}
 	r := &round{w: w, client: client, d: watch{target, object}, met: map[string]bool{}}
-	r.querier, _ = client.(crmclient.RecordQuerier)
+	r.querier, _ = crmclient.As[crmclient.RecordQuerier](client)
 	err := r.run(ctx)
 	if errors.Is(err, errRaced) || errors.Is(err, errUnwatched) {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"heliograph/crmclient"
 	"heliograph/internal/store"
@@ -59,6 +60,21 @@ func readState(ctx context.Context, q store.Querier, d watch) (state, error) {
 		return s, fmt.Errorf("reading how far %s of %s was followed: %w", d.object, d.target, err)
 	}
 	return s, nil
+}
+
+// Follows tells whether changes of these fields are told: what the CRM has has been read, so that there is something to compare with. Trouble is
+// why the last try to read from the CRM failed, if it did. It needs nothing but the store.
+func Follows(ctx context.Context, q store.Querier, target, object string, fields []string) (follows bool, trouble string, err error) {
+	s, err := readState(ctx, q, watch{target, object})
+	if errors.Is(err, errUnwatched) {
+		return false, "", nil
+	}
+	if err != nil {
+		return false, "", err
+	}
+	missing := slices.ContainsFunc(fields, func(f string) bool { return !slices.Contains(s.fields, f) })
+	err = q.QueryRowContext(ctx, `SELECT reason FROM change_watches WHERE target = $1 AND object = $2`, target, object).Scan(&trouble)
+	return s.phase == phaseFollow && !missing, trouble, err
 }
 
 // advance stores the next state, in which all is well, unless somebody has stored one since was was read.

@@ -207,6 +207,57 @@ func (b *Book) ResolveConflict(ctx context.Context, id int64, takeCRM bool) erro
 	return nil
 }
 
+// ErrWritten says that the CRM has the other value by now.
+var ErrWritten = errors.New("the CRM has taken the other value: change it there, or decide anew when the values differ again")
+
+// ReopenConflict takes a person's decision back, as long as both values are as they were: a value that waits to be written to the CRM
+// is not written any more.
+func (b *Book) ReopenConflict(ctx context.Context, id int64) error {
+	err := b.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+		var c conflict
+		var state string
+		err := tx.QueryRowContext(ctx, `SELECT target, contact, field, origin, value, crm_value, state FROM contact_conflicts WHERE id = $1`, id).
+			Scan(&c.target, &c.contact, &c.field, &c.origin, &c.text, &c.crm, &state)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && state != stateCRM && state != stateOther {
+			return ErrNoConflict
+		}
+		if err != nil {
+			return err
+		}
+		if err := lock(ctx, tx, c.target, c.contact); err != nil {
+			return err
+		}
+		known, err := load(ctx, tx, c.target, []string{c.contact})
+		if err != nil {
+			return err
+		}
+		if s := known[c.contact]; s == nil || s.Deleted {
+			return ErrNoConflict
+		} else if s.Field(c.field) != c.crm {
+			return ErrWritten
+		}
+		if state == stateOther {
+			r, err := tx.ExecContext(ctx, `UPDATE contact_values SET push = 0 WHERE target = $1 AND contact = $2 AND field = $3 AND origin = $4 AND push = 1`,
+				c.target, c.contact, c.field, c.origin)
+			if err != nil {
+				return err
+			}
+			if n, err := r.RowsAffected(); err != nil || n == 0 {
+				return errors.Join(err, ErrWritten)
+			}
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE contact_conflicts SET state = 'open', decided_at = 0 WHERE id = $1`, id)
+		if store.IsUnique(err) {
+			return ErrNoConflict // another one of the field is open
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reopening conflict %d: %w", id, err)
+	}
+	return nil
+}
+
 // order has the other value of a conflict written to the CRM, and no other of its field.
 func (b *Book) order(ctx context.Context, tx store.Querier, c conflict, base string) error {
 	_, err := tx.ExecContext(ctx, `

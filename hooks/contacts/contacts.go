@@ -97,10 +97,10 @@ func New(o Options) *Book {
 	b := &Book{o: o, targets: map[string]*target{}, metrics: newMetrics(o.Registerer)}
 	for _, t := range o.Targets {
 		known := &target{Target: t}
-		known.lister, _ = t.Client.(crmclient.ContactLister)
-		known.changes, _ = t.Client.(crmclient.ContactChanges)
-		known.writer, _ = t.Client.(crmclient.ContactWriter)
-		known.merger, _ = t.Client.(crmclient.ContactMerger)
+		known.lister, _ = crmclient.As[crmclient.ContactLister](t.Client)
+		known.changes, _ = crmclient.As[crmclient.ContactChanges](t.Client)
+		known.writer, _ = crmclient.As[crmclient.ContactWriter](t.Client)
+		known.merger, _ = crmclient.As[crmclient.ContactMerger](t.Client)
 		b.targets[t.Name] = known
 	}
 	return b

@@ -2,6 +2,7 @@ package contacts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -265,4 +266,35 @@ func (b *Book) Duplicates(ctx context.Context, target string, limit int) ([]Dupl
 		}
 	}
 	return out, nil
+}
+
+// ErrNoPair says that there is no such pair, or that it has another state by now.
+var ErrNoPair = errors.New("there is no such pair of contacts, or somebody decided on it meanwhile")
+
+// Dismiss says that the two contacts of a proposed pair are two people: they are not proposed again.
+func (b *Book) Dismiss(ctx context.Context, target, x, y string) error {
+	return b.turnPair(ctx, target, x, y, pairProposed, pairUndone)
+}
+
+// Restore takes back what Dismiss said.
+func (b *Book) Restore(ctx context.Context, target, x, y string) error {
+	return b.turnPair(ctx, target, x, y, pairUndone, pairProposed)
+}
+
+func (b *Book) turnPair(ctx context.Context, target, x, y, from, to string) error {
+	err := b.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+		r, err := tx.ExecContext(ctx, `UPDATE contact_duplicates SET state = $5 WHERE target = $1 AND a = $2 AND b = $3 AND state = $4`,
+			target, min(x, y), max(x, y), from, to)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrNoPair)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("deciding on a pair of contacts: %w", err)
+	}
+	return nil
 }

@@ -171,6 +171,49 @@ func (b *Book) Resolve(ctx context.Context, target, id string) (crmclient.Contac
 	return crmclient.ContactRecord{}, false, err
 }
 
+// Find returns the contacts that stand for ids by now, with the addresses and numbers of those that were merged into them, by
+// the ids that were asked for. Ids without one are missing in the result.
+func (b *Book) Find(ctx context.Context, target string, ids ...string) (map[string]Found, error) {
+	left, err := resolve(ctx, b.o.Store.Reader(), target, ids)
+	if err != nil {
+		return nil, fmt.Errorf("finding contacts: %w", err)
+	}
+	out := map[string]Found{}
+	now := map[string]bool{}
+	for id, s := range left {
+		if s != nil {
+			out[id] = Found{Target: target, ContactRecord: s.ContactRecord}
+			now[s.ID] = true
+		}
+	}
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(now)), maxList) {
+		a := args{target}
+		rows, err := b.o.Store.Reader().QueryContext(ctx, `SELECT DISTINCT joined_into FROM contact_records WHERE target = $1 AND joined_into IN (`+a.list(part)+`)`, a...)
+		if err != nil {
+			return nil, fmt.Errorf("finding contacts: %w", err)
+		}
+		united := map[string]bool{}
+		err = each(rows, func(scan func(...any) error) error {
+			var id string
+			err := scan(&id)
+			united[id] = true
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("finding contacts: %w", err)
+		}
+		for id, f := range out {
+			if united[f.ID] {
+				if err := b.unite(ctx, &f); err != nil {
+					return nil, fmt.Errorf("finding contacts: %w", err)
+				}
+				out[id] = f
+			}
+		}
+	}
+	return out, nil
+}
+
 // resolve finds for each id the contact that stands for it; ids without one are missing in the result.
 func resolve(ctx context.Context, q store.Querier, target string, ids []string) (map[string]*stored, error) {
 	known := map[string]*stored{}

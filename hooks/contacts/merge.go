@@ -229,3 +229,8 @@ func flag(set bool) int {
 	}
 	return 0
 }
+
+// Merged returns one merge.
+func (b *Book) Merged(ctx context.Context, id int64) (Merge, error) {
+	return readMerge(ctx, b.o.Store.Reader(), id)
+}

@@ -122,6 +122,74 @@ func TestDecidingAConflict(t *testing.T) {
 	})
 }
 
+func TestReopeningAConflict(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		r := newRemote(10)
+		f := newBook(db, "crm", r, func(k *config.Contacts) { k.Conflicts = config.ConflictsAsk })
+		r.now = f.clock.tick
+		id := r.put(crmclient.ContactRecord{Name: "李雷", Addresses: []string{"li@customer.example"}, Fields: map[string]string{crmclient.FieldTitle: "Boss"}})
+		settled(t, f, "crm")
+		learn(t, f, "crm", config.OriginSignature, "Buyer")
+		open, err := f.Conflicts(t.Context(), "crm", false, 10)
+		if err != nil || len(open) != 1 {
+			t.Fatal(open, err)
+		}
+		one := open[0].ID
+		if err := f.ReopenConflict(t.Context(), one); !errors.Is(err, contacts.ErrNoConflict) {
+			t.Errorf("while it is open: %v", err)
+		}
+		for _, takeCRM := range []bool{true, false} { // of the latter, before it is written
+			if err := errors.Join(f.ResolveConflict(t.Context(), one, takeCRM), f.ReopenConflict(t.Context(), one)); err != nil {
+				t.Fatal(takeCRM, err)
+			}
+		}
+		settled(t, f, "crm")
+		if got := r.live()[id].Fields[crmclient.FieldTitle]; got != "Boss" {
+			t.Errorf("the CRM has %q, though the decision was taken back", got)
+		}
+		if err := f.ResolveConflict(t.Context(), one, false); err != nil {
+			t.Fatal(err)
+		}
+		settled(t, f, "crm")
+		if err := f.ReopenConflict(t.Context(), one); !errors.Is(err, contacts.ErrWritten) {
+			t.Errorf("after it was written: %v", err)
+		}
+	})
+}
+
+func TestDismissingAPair(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		r := newRemote(10)
+		f := newBook(db, "crm", r)
+		r.now = f.clock.tick
+		a := r.put(crmclient.ContactRecord{Name: "Smith, John", Phones: []string{"+86 138 0013 8000"}, Addresses: []string{"js@beta.example"}})
+		b := r.put(crmclient.ContactRecord{Name: "John Smith", Phones: []string{"13800138000"}, Addresses: []string{"john@freemail.example"}})
+		settled(t, f, "crm")
+		count := func(want int) {
+			t.Helper()
+			if found, err := f.Duplicates(t.Context(), "crm", 10); err != nil || len(found) != want {
+				t.Errorf("got %+v, %v; want %d", found, err, want)
+			}
+		}
+		count(1)
+		if err := f.Dismiss(t.Context(), "crm", b, a); err != nil {
+			t.Fatal(err)
+		}
+		r.change(a, func(p *crmclient.ContactRecord) { p.Name = "Smith John" })
+		settled(t, f, "crm")
+		count(0)
+		if err := f.Dismiss(t.Context(), "crm", a, b); !errors.Is(err, contacts.ErrNoPair) {
+			t.Errorf("again: %v", err)
+		}
+		if err := f.Restore(t.Context(), "crm", a, b); err != nil {
+			t.Fatal(err)
+		}
+		count(1)
+	})
+}
+
 // Two sources and the people at the CRM change a field in any order, and any policy: whatever was overwritten by us is kept, and so
 // is what was learnt.
 func TestNoValueIsLost(t *testing.T) {

@@ -22,7 +22,9 @@ type target struct {
 
 	mu       sync.Mutex
 	until    time.Time             // guarded by mu: left alone until then
+	since    time.Time             // guarded by mu: when that began
 	why      string                // guarded by mu
+	cause    TargetState           // guarded by mu
 	failures int                   // guarded by mu: pauses in a row because of credentials or settings
 	bad      int                   // guarded by mu: failed attempts in a row
 	alarms   [len(alarmKinds)]bool // of who holds Mirror.watching
@@ -105,7 +107,7 @@ func (m *Mirror) work(ctx context.Context, t *target, job queue.Job) queue.Resul
 
 // attempt talks to the CRM. done means that there is nothing to write down.
 func (m *Mirror) attempt(ctx context.Context, t *target, key string, job queue.Job) (r result, done bool) {
-	if until, why := t.paused(m.o.Now()); !until.IsZero() {
+	if until, why := m.paused(t); !until.IsZero() {
 		return result{outcome: "paused", action: queue.Snooze, at: until, state: deliveryPending, reason: "waits: " + why}, false
 	}
 	d, err := readDelivery(ctx, m.o.Store.Reader(), key, t.Name)
@@ -177,13 +179,13 @@ func (m *Mirror) judgeFailure(t *target, job queue.Job, err error, now time.Time
 		r.action, r.state, r.reason = queue.Complete, deliveryMirrored, ""
 	case errors.Is(err, crmclient.ErrCircuitOpen):
 		r.outcome, r.action = "paused", queue.Snooze
-		r.at = t.pause(now.Add(max(after, circuitPause)), r.reason)
+		r.at = t.pause(now, now.Add(max(after, circuitPause)), TargetCircuit, r.reason)
 	case class == crmclient.ClassRate:
 		if after == 0 {
 			after = ratePause
 		}
 		r.action = queue.Snooze
-		r.at = t.pause(now.Add(after), r.reason)
+		r.at = t.pause(now, now.Add(after), TargetSlow, r.reason)
 	case class == crmclient.ClassAuth || class == crmclient.ClassConfiguration:
 		r.action, r.reason = queue.Snooze, "failed: "+r.reason
 		// The next to try is another message, lest one bad one keeps the target shut.
@@ -374,11 +376,11 @@ func (t *target) paused(now time.Time) (time.Time, string) {
 }
 
 // pause leaves the target alone for at least until then, and returns until when.
-func (t *target) pause(until time.Time, why string) time.Time {
+func (t *target) pause(now, until time.Time, cause TargetState, why string) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if until.After(t.until) {
-		t.until, t.why = until, why
+		t.until, t.why, t.since, t.cause = until, why, now, cause
 	}
 	return t.until
 }
@@ -390,7 +392,7 @@ func (t *target) trouble(now time.Time, why string) time.Time {
 	defer t.mu.Unlock()
 	if !now.Before(t.until) {
 		t.failures++
-		t.until, t.why = now.Add(min(minPause<<min(t.failures-1, 10), maxPause)), why
+		t.until, t.why, t.since, t.cause = now.Add(min(minPause<<min(t.failures-1, 10), maxPause)), why, now, TargetTrouble
 	}
 	return t.until
 }

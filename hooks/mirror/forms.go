@@ -52,6 +52,7 @@ func (m *Mirror) settleForm(ctx context.Context, tx store.Querier, s sighting, m
 		return x, fmt.Errorf("thread: %w", err)
 	}
 	if out.newMessage {
+		x.automated = msg.Automated || msg.Report != ""
 		return x, m.insertForm(ctx, tx, &x, p)
 	}
 	return x, m.rejoin(ctx, tx, &x)
@@ -59,10 +60,10 @@ func (m *Mirror) settleForm(ctx context.Context, tx store.Querier, s sighting, m
 
 func (m *Mirror) insertForm(ctx context.Context, tx store.Querier, x *form, p people) error {
 	r, err := tx.ExecContext(ctx, `
-		INSERT INTO messages (key, message_id, thread, direction, sent_at, first_seen, last_seen, joined, mate, bond, gap, likeness, moment, ways)
-		VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (key) DO NOTHING`,
+		INSERT INTO messages (key, message_id, thread, direction, sent_at, first_seen, last_seen, joined, mate, bond, gap, likeness, moment, ways, automated)
+		VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (key) DO NOTHING`,
 		x.key, x.messageID, x.thread, string(p.direction), x.sentAt, store.Micros(m.o.Now()),
-		x.joined, x.mate, int(x.bond), x.gap, x.likeness, x.moment, x.ways)
+		x.joined, x.mate, int(x.bond), x.gap, x.likeness, x.moment, x.ways, number(x.automated))
 	if err != nil {
 		return fmt.Errorf("message: %w", err)
 	}

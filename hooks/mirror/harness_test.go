@@ -95,6 +95,9 @@ func (c *crm) CreateContact(_ context.Context, p crmclient.Person, owner string)
 	if c.createErr != nil {
 		return crmclient.Contact{}, c.createErr
 	}
+	if found, ok := c.contacts[p.Address]; ok {
+		return found, nil // as the interface wants: two messages may find at the same moment that somebody is missing
+	}
 	c.created = append(c.created, p)
 	c.owners = append(c.owners, owner)
 	found := crmclient.Contact{ID: "n-" + p.Address, Kind: "contact", Address: p.Address, Name: p.Name}

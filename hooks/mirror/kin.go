@@ -62,6 +62,7 @@ type form struct {
 	sentAt, moment         int64
 	ways                   int
 	likeness               string
+	automated              bool // of a new one only
 }
 
 const formColumns = `key, message_id, thread, joined, mate, bond, gap, sent_at, moment, ways, likeness`

@@ -249,7 +249,7 @@ func (w *matching) finish(ctx context.Context, people []*correspondent, todo map
 // make adds somebody to the CRM, or finds whom a person said it is.
 func (w *matching) make(ctx context.Context, c *correspondent, what ReviewDecision, decided decisions) error {
 	var add func(context.Context, crmclient.Person, string) (crmclient.Contact, error)
-	if creator, ok := w.t.Client.(crmclient.ContactCreator); ok {
+	if creator, ok := crmclient.As[crmclient.ContactCreator](w.t.Client); ok {
 		add = creator.CreateContact
 	}
 	switch what {
@@ -258,7 +258,7 @@ func (w *matching) make(ctx context.Context, c *correspondent, what ReviewDecisi
 			return w.link(ctx, c, link.link)
 		}
 	case DecideLead:
-		if creator, ok := w.t.Client.(crmclient.LeadCreator); ok {
+		if creator, ok := crmclient.As[crmclient.LeadCreator](w.t.Client); ok {
 			add = creator.CreateLead // where there are no leads, a contact is the nearest
 		}
 	case DecideContact:
@@ -278,7 +278,7 @@ func (w *matching) make(ctx context.Context, c *correspondent, what ReviewDecisi
 	}
 	w.m.metrics.contacts.WithLabelValues(w.t.Name).Inc()
 	c.known = []crmclient.Contact{k}
-	placer, ok := w.t.Client.(crmclient.CompanyPlacer)
+	placer, ok := crmclient.As[crmclient.CompanyPlacer](w.t.Client)
 	if company == nil || k.Company != "" || !ok {
 		return nil
 	}
@@ -292,7 +292,7 @@ func (w *matching) make(ctx context.Context, c *correspondent, what ReviewDecisi
 // link takes the contact that a person named. One that is not there any more is none.
 func (w *matching) link(ctx context.Context, c *correspondent, id string) error {
 	k := crmclient.Contact{ID: id, Kind: crmclient.KindContact, Address: c.who.Address, Name: c.who.Name}
-	if getter, ok := w.t.Client.(crmclient.ContactGetter); ok {
+	if getter, ok := crmclient.As[crmclient.ContactGetter](w.t.Client); ok {
 		found, there, err := getter.ContactByID(ctx, id)
 		if err != nil {
 			return w.minor(ctx, err, "reading a contact")
@@ -308,7 +308,7 @@ func (w *matching) link(ctx context.Context, c *correspondent, id string) error 
 
 // company returns the company of somebody's domain, or nil.
 func (w *matching) company(ctx context.Context, c *correspondent) (*crmclient.Company, error) {
-	finder, ok := w.t.Client.(crmclient.CompanyFinder)
+	finder, ok := crmclient.As[crmclient.CompanyFinder](w.t.Client)
 	domain := w.m.domains.Of(c.subject)
 	if !ok || domain == "" {
 		return nil, nil //nolint:nilnil // there is none

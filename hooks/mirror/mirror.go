@@ -111,18 +111,23 @@ type Options struct {
 	Targets []Target
 	// Internal tells whether an address (lower case) is an employee's. Nil means nobody is.
 	Internal     func(address string) bool
-	InternalMail config.InternalMode  // empty means exclude; without use where there is a Scope
-	Scope        Scoper               // nil means that only internal mail may be excluded
-	Masking      *scope.Masking       // nil masks nothing
-	Unmatched    config.UnmatchedMode // empty means UnmatchedSkip
-	Workers      int                  // deliveries at once per target; zero means 2
-	MaxAttempts  int                  // before a delivery is a dead letter; zero means queue.DefaultMaxAttempts
-	Timeout      time.Duration        // of one delivery; zero means 2 min
-	Matching     config.Matching      // the zero value keeps plus-tags, and owners as by default
+	InternalMail config.InternalMode // empty means exclude; without use where there is a Scope
+	// Announce returns the hooks that look at an entry once it is known which message it is; nil: none do.
+	Announce    func(e journal.Entry, msg *message.Message) []string
+	Scope       Scoper               // nil means that only internal mail may be excluded
+	Masking     *scope.Masking       // nil masks nothing
+	Unmatched   config.UnmatchedMode // empty means UnmatchedSkip
+	Workers     int                  // deliveries at once per target; zero means 2
+	MaxAttempts int                  // before a delivery is a dead letter; zero means queue.DefaultMaxAttempts
+	Timeout     time.Duration        // of one delivery; zero means 2 min
+	Matching    config.Matching      // the zero value keeps plus-tags, and owners as by default
 	// Directory is asked for contacts before the CRM is. Nil means there is none.
 	Directory Directory
 	// OptedOut tells whether an employee (lower-case address) wants no mail mirrored, and so can own none. Nil means nobody does.
 	OptedOut func(account string) bool
+	// Paused tells whether a person wants a target to be left alone, and when one last wanted it to go on, which ends a pause that the mirror
+	// made itself. It must not wait. Nil: nobody does.
+	Paused func(target string) (reason string, paused bool, resumed time.Time)
 	// Links makes links to files for targets that want them. Nil makes none.
 	Links *Links
 	// Learn takes the signature of somebody outside, once a target has the mail; what is masked for the target is masked in it. Nil
@@ -183,6 +188,9 @@ func New(o Options) *Mirror {
 	if o.Matching.Owner == nil {
 		o.Matching.Owner = config.DefaultOwner()
 	}
+	if o.Paused == nil {
+		o.Paused = func(string) (string, bool, time.Time) { return "", false, time.Time{} }
+	}
 	if o.OptedOut == nil {
 		o.OptedOut = func(string) bool { return false }
 	}
@@ -228,7 +236,7 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 		return hooks.Retry(err, 0)
 	}
 	release := m.claim(ctx, s, msg.Key)
-	found, err := m.write(ctx, s, msg, people)
+	found, next, err := m.write(ctx, e.Entry, s, msg, people)
 	release()
 	if err != nil {
 		return hooks.Retry(fmt.Errorf("recording entry %s: %w", s.entry, err), 0)
@@ -242,6 +250,9 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 	if found.again {
 		m.o.Queue.Wake(hooks.Kind(Name))
 	}
+	for _, hook := range next {
+		m.o.Queue.Wake(hooks.Kind(hook))
+	}
 	return hooks.Done()
 }
 
@@ -249,27 +260,40 @@ func (m *Mirror) Handle(ctx context.Context, e hooks.Event) hooks.Outcome {
 const maxTries = 4
 
 // write records a sighting, with as many tries as it takes.
-func (m *Mirror) write(ctx context.Context, s sighting, msg *message.Message, people people) (found recorded, err error) {
+func (m *Mirror) write(ctx context.Context, e journal.Entry, s sighting, msg *message.Message, people people) (found recorded, next []string, err error) {
 	read := map[string]*message.Message{}
 	for range maxTries {
 		err = m.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 			var err error
-			found, err = m.record(ctx, tx, s, msg, people, read)
-			return err
+			if found, err = m.record(ctx, tx, s, msg, people, read); err != nil || m.o.Announce == nil {
+				return err
+			}
+			next = m.o.Announce(e, msg)
+			return announce(ctx, tx, m.o.Queue, e.ID, next)
 		})
 		var copies *errCopies
 		switch {
 		case errors.As(err, &copies):
 			for _, key := range copies.keys {
 				if read[key], err = m.readForm(ctx, key); err != nil {
-					return found, err
+					return found, nil, err
 				}
 			}
 		case !errors.Is(err, errRaced):
-			return found, err
+			return found, next, err
 		}
 	}
-	return found, err
+	return found, next, err
+}
+
+// announce gives an entry to further hooks, now that it is known which message it is.
+func announce(ctx context.Context, tx store.Querier, q *queue.Queue, entry journal.ID, names []string) error {
+	for _, name := range names {
+		if _, err := q.Add(ctx, tx, queue.New{Kind: hooks.Kind(name), Key: entry.String(), Payload: []byte(entry.String())}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readForm reads a message as it was first seen; nil when the journal has it no more.
@@ -304,6 +328,7 @@ func parse(ctx context.Context, e hooks.Event) (_ *message.Message, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("entry %s: %w", e.Entry.ID, err)
 	}
+	msg.Automated = msg.Automated || e.Entry.Automated() // a rule's mail need not say so in its header
 	return msg, nil
 }
 

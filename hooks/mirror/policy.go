@@ -62,7 +62,7 @@ func attached(msg *message.Message) bool {
 func (t *target) shape(a *crmclient.Activity, link func(index int, f crmclient.Attachment) crmclient.AttachmentLeft) {
 	d := t.Deliver
 	var caps crmclient.Caps
-	if c, ok := t.Client.(crmclient.Capped); ok {
+	if c, ok := crmclient.As[crmclient.Capped](t.Client); ok {
 		caps = c.Caps()
 	}
 	shapeText(d, caps, a)

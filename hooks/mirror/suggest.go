@@ -23,7 +23,7 @@ const (
 // suggest finds the company of somebody unknown, and the contacts whose names are alike.
 func (w *matching) suggest(ctx context.Context, c *correspondent) ([]Suggestion, error) {
 	var out []Suggestion
-	if s, ok := w.t.Client.(crmclient.ContactSuggester); ok {
+	if s, ok := crmclient.As[crmclient.ContactSuggester](w.t.Client); ok {
 		candidates, err := s.SuggestContacts(ctx, c.who, maxCandidates)
 		if err != nil {
 			if err := w.minor(ctx, err, "looking for people"); err != nil {

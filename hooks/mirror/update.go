@@ -29,7 +29,7 @@ const reasonUntold = "seen after the target had it; the target cannot be told"
 
 // updates tells whether the target can change what it was told.
 func (t *target) updates() bool {
-	_, ok := t.Client.(crmclient.ActivityUpdater)
+	_, ok := crmclient.As[crmclient.ActivityUpdater](t.Client)
 	return ok
 }
 
@@ -129,7 +129,7 @@ func readDelivery(ctx context.Context, q store.Querier, key, target string) (d d
 // workUpdate makes one attempt to update a target and writes down what came of it.
 func (m *Mirror) workUpdate(ctx context.Context, t *target, job queue.Job) queue.Result {
 	key := string(job.Payload)
-	if until, why := t.paused(m.o.Now()); !until.IsZero() {
+	if until, why := m.paused(t); !until.IsZero() {
 		return queue.Result{Action: queue.Snooze, At: until, Reason: "waits: " + why}
 	}
 	d, err := readDelivery(ctx, m.o.Store.Reader(), key, t.Name)
@@ -176,7 +176,7 @@ func (m *Mirror) update(ctx context.Context, t *target, key string, d delivery) 
 	if digest = digestOf(b.activity); digest == d.digest {
 		return digest, nil
 	}
-	updater, ok := t.Client.(crmclient.ActivityUpdater)
+	updater, ok := crmclient.As[crmclient.ActivityUpdater](t.Client)
 	if !ok {
 		return d.digest, nil
 	}

@@ -196,7 +196,7 @@ func (m *Mirror) recall(ctx context.Context, tx store.Querier, key, messageID st
 
 // recallFrom asks one target to give a message back; what cannot be is in the ledger.
 func (m *Mirror) recallFrom(ctx context.Context, tx store.Querier, t *target, key, messageID, why, remoteID string) (able bool, err error) {
-	if _, able = t.Client.(crmclient.ActivityWithdrawer); !able {
+	if _, able = crmclient.As[crmclient.ActivityWithdrawer](t.Client); !able {
 		return false, noteShown(ctx, tx, key, messageID, t.Name, "", "", clip(reasonStays+why), m.o.Now())
 	}
 	w := Withdrawal{Key: key, Target: t.Name, Reason: clip("private: " + why)}
@@ -208,7 +208,7 @@ func (m *Mirror) recallFrom(ctx context.Context, tx store.Querier, t *target, ke
 // lostPrivate tells whether a target may have a message that is private by now: an attempt before this one failed in a way
 // that leaves open whether it had an effect.
 func (m *Mirror) lostPrivate(t *target, r result, attempt int) bool {
-	_, able := t.Client.(crmclient.ActivityWithdrawer)
+	_, able := crmclient.As[crmclient.ActivityWithdrawer](t.Client)
 	return able && r.private && attempt > 1 && !m.o.KeepVetoed
 }
 

@@ -19,7 +19,8 @@ import (
 // WithdrawKind is the kind of the queue jobs that take mail back from a target.
 func WithdrawKind(target string) string { return "withdraw:" + target }
 
-// Withdrawal says which mail is to be taken back. One of the first four says which messages.
+// Withdrawal says which mail is to be taken back. One of the first four says which messages; Key and Account together mean an
+// employee's copies of one message.
 type Withdrawal struct {
 	Key       string // of one message
 	MessageID string // without brackets; messages that share it go together
@@ -114,7 +115,7 @@ func (w Withdrawal) messages(ctx context.Context, q store.Querier) ([]string, er
 			given++
 		}
 	}
-	if given != 1 {
+	if given != 1 && (given != 2 || w.Key == "" || w.Account == "") {
 		return nil, errors.New("withdrawing mail needs one of message, account and address")
 	}
 	var query, arg string
@@ -249,6 +250,9 @@ func (w Withdrawal) apply(ctx context.Context, tx store.Querier, q *queue.Queue,
 			account, stoneAt = strings.ToLower(w.Account), s.Target
 		} else if w.Account != "" {
 			stoneAt = s.Target // others may have it at another target
+			if s.Step == StepAvoid {
+				account = strings.ToLower(w.Account) // and others may have it where no target does
+			}
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO withdrawals (message_key, target, account, reason, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 			s.Key, stoneAt, account, w.Reason, store.Micros(now))
@@ -387,7 +391,7 @@ const cannotWithdraw = "the target cannot take mail back; delete the record ther
 // workWithdrawal makes one attempt to withdraw a message and writes down what came of it.
 func (m *Mirror) workWithdrawal(ctx context.Context, t *target, job queue.Job) queue.Result {
 	key := string(job.Payload)
-	if until, why := t.paused(m.o.Now()); !until.IsZero() {
+	if until, why := m.paused(t); !until.IsZero() {
 		return queue.Result{Action: queue.Snooze, At: until, Reason: "waits: " + why}
 	}
 	d, err := readDelivery(ctx, m.o.Store.Reader(), key, t.Name)
@@ -411,7 +415,7 @@ func (m *Mirror) workWithdrawal(ctx context.Context, t *target, job queue.Job) q
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, m.o.Timeout, fmt.Errorf("the target took longer than %v", m.o.Timeout))
 	err = &crmclient.Error{Class: crmclient.ClassPermanent, Message: cannotWithdraw}
-	withdrawer, able := t.Client.(crmclient.ActivityWithdrawer)
+	withdrawer, able := crmclient.As[crmclient.ActivityWithdrawer](t.Client)
 	if able {
 		err = withdrawer.WithdrawEmail(limited, d.remoteID, key)
 	}

@@ -121,8 +121,9 @@ var limits = []Limit{
 	{Load: "tls-idle", What: kibPerSession, Floor: 24, Aim: 15},
 }
 
-// The peak memory that the gateway may need under any load but that of many sessions,
-// whatever the size of a message.
+// The peak memory that the gateway may need under any load but that of many sessions, whatever the size of a message.
+// Pages of the program's file do not count: they are not taken from other programs, since the kernel drops them when it
+// needs the room, and they measure how much the program can do, not how it does it.
 const (
 	memoryFloor = 64 << 20
 	memoryAim   = 32 << 20

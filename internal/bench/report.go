@@ -40,6 +40,7 @@ type PathReport struct {
 	CPU        time.Duration `json:"cpu_per_1000"` // of the proxy, for 1,000 units, work behind them included
 	CPUPerGB   time.Duration `json:"cpu_per_gb"`   // likewise, for 10^9 bytes of messages
 	PeakMemory int64         `json:"peak_memory"`  // bytes, of the proxy
+	OwnMemory  int64         `json:"own_memory"`   // the most of it that was not pages of files; 0 if not told
 	Settle     time.Duration `json:"settle"`       // how long work went on behind the load
 	Counts     Counts        `json:"counts"`
 	VsSplice   float64       `json:"vs_splice,omitempty"`  // median of the ratios within a round
@@ -109,7 +110,7 @@ func (b *bench) report() LoadReport {
 }
 
 func (t *track) report() PathReport {
-	pr := PathReport{Path: t.path, Absent: t.absent, PeakMemory: t.peak, Counts: t.final, Idle: t.idle}
+	pr := PathReport{Path: t.path, Absent: t.absent, PeakMemory: t.peak, OwnMemory: t.own, Counts: t.final, Idle: t.idle}
 	if t.err != nil {
 		pr.Error = t.err.Error()
 	}

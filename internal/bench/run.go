@@ -120,7 +120,8 @@ type track struct {
 	rounds []round     // a track that fails has no more, so indexes agree between tracks
 	idle   *IdleReport // of a load that only holds sessions
 	final  Counts
-	peak   int64
+	peak   int64  // bytes in memory, the most
+	own    int64  // of them not of the program's file, the most; 0 if that is not told
 	absent string // why it is not there
 	err    error
 }
@@ -322,6 +323,10 @@ func (t *track) used() (proxy, others time.Duration) {
 func (b *bench) one(ctx context.Context, t *track, tr traffic) (r round, err error) {
 	busy0, all0 := hostTime()
 	proxy0, others0 := t.used()
+	if t.proxy != nil && t.path != Postfix {
+		most := watchMemory(t.proxy.PID)
+		defer func() { t.own = max(t.own, most()) }()
+	}
 	m, load, err := runLoad(ctx, b.o.Program, tr)
 	if err != nil {
 		return r, err

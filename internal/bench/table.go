@@ -69,26 +69,26 @@ func (r LoadReport) title() string {
 func (r LoadReport) columns() (head []string, row func(PathReport) []string) {
 	switch {
 	case r.Protocol == smtp:
-		return strings.Split("path,msg/s,MB/s,x splice,floor,aim,x postfix,floor,p50 ms,p99 ms,CPU s/1000,peak MiB,behind s", ","), PathReport.smtpRow
+		return strings.Split("path,msg/s,MB/s,x splice,floor,aim,x postfix,floor,p50 ms,p99 ms,CPU s/1000,peak MiB,own MiB,behind s", ","), PathReport.smtpRow
 	case r.Kind == kindIdle:
 		return strings.Split("path,sessions,KiB each,% of a CPU,descriptors each,opened/s,peak MiB", ","), PathReport.idleRow
 	}
-	return strings.Split("path,"+r.Unit+"/s,MB/s,x splice,floor,aim,p50 ms,p99 ms,CPU s/1000,CPU s/GB,peak MiB,behind s", ","), PathReport.imapRow
+	return strings.Split("path,"+r.Unit+"/s,MB/s,x splice,floor,aim,p50 ms,p99 ms,CPU s/1000,CPU s/GB,peak MiB,own MiB,behind s", ","), PathReport.imapRow
 }
 
 func (p PathReport) smtpRow() []string {
 	splice, relay := p.goal(Splice), p.goal(Postfix)
-	cpu, peak := p.used()
+	cpu, peak, own := p.used()
 	return []string{
 		string(p.Path), number(p.Messages, 0), number(p.Bytes/1e6, 1),
 		p.vsSplice(), number(splice.Floor, 2), number(splice.Aim, 2), number(p.VsPostfix, 1), number(relay.Floor, 0),
-		number(float64(p.P50)/1e6, 2), number(float64(p.P99)/1e6, 2), cpu, peak, number(p.Settle.Seconds(), 2),
+		number(float64(p.P50)/1e6, 2), number(float64(p.P99)/1e6, 2), cpu, peak, own, number(p.Settle.Seconds(), 2),
 	}
 }
 
 func (p PathReport) imapRow() []string {
 	splice := p.goal(Splice)
-	cpu, peak := p.used()
+	cpu, peak, own := p.used()
 	perGB := "-"
 	if p.PeakMemory > 0 && p.Bytes > 1e6 { // less is no load of bytes
 		perGB = number(p.CPUPerGB.Seconds(), 2)
@@ -96,12 +96,12 @@ func (p PathReport) imapRow() []string {
 	return []string{
 		string(p.Path), number(p.Messages, 0), number(p.Bytes/1e6, 1),
 		p.vsSplice(), number(splice.Floor, 2), number(splice.Aim, 2),
-		number(float64(p.P50)/1e6, 3), number(float64(p.P99)/1e6, 2), cpu, perGB, peak, number(p.Settle.Seconds(), 2),
+		number(float64(p.P50)/1e6, 3), number(float64(p.P99)/1e6, 2), cpu, perGB, peak, own, number(p.Settle.Seconds(), 2),
 	}
 }
 
 func (p PathReport) idleRow() []string {
-	_, peak := p.used()
+	_, peak, _ := p.used()
 	return []string{
 		string(p.Path), strconv.Itoa(p.Idle.Sessions), number(p.Idle.kib(), 1), number(100*p.Idle.CPU, 1),
 		number(p.Idle.Descriptors, 1), number(p.Idle.Opened, 0), peak,
@@ -117,11 +117,11 @@ func (p PathReport) vsSplice() string {
 	return number(p.VsSplice, 2)
 }
 
-func (p PathReport) used() (cpu, peak string) {
+func (p PathReport) used() (cpu, peak, own string) {
 	if p.PeakMemory == 0 { // no proxy
-		return "-", "-"
+		return "-", "-", "-"
 	}
-	return number(p.CPU.Seconds(), 3), number(float64(p.PeakMemory)/(1<<20), 0)
+	return number(p.CPU.Seconds(), 3), number(float64(p.PeakMemory)/(1<<20), 0), number(float64(p.OwnMemory)/(1<<20), 0)
 }
 
 // goal is that of the path against another; all zero when there is none.
@@ -160,9 +160,9 @@ func (p PathReport) notes() (all []string) {
 				number(v, 2), l.What, verdict(v <= l.Floor, l.Aim == 0 || v <= l.Aim), number(l.Floor, 2), number(l.Aim, 2)))
 		}
 	}
-	if p.Path.isGateway() && p.PeakMemory > 0 && p.Idle == nil {
-		all = append(all, fmt.Sprintf("peak %d MiB: %s (floor %d, aim %d)",
-			p.PeakMemory>>20, verdict(p.PeakMemory <= memoryFloor, p.PeakMemory <= memoryAim), memoryFloor>>20, memoryAim>>20))
+	if p.Path.isGateway() && p.OwnMemory > 0 && p.Idle == nil {
+		all = append(all, fmt.Sprintf("%d MiB of its own at the peak: %s (floor %d, aim %d)",
+			p.OwnMemory>>20, verdict(p.OwnMemory <= memoryFloor, p.OwnMemory <= memoryAim), memoryFloor>>20, memoryAim>>20))
 	}
 	if p.Path.isGateway() && p.Error == "" && p.Counts.Sent > 0 {
 		all = append(all, "messages: "+p.Counts.String())

@@ -71,6 +71,38 @@ func treeMemory(pid int) (sum int64) {
 	return sum
 }
 
+// ownMemory is what a process holds now but for pages of files, which are in the machine's cache anyway: its program's
+// file, above all. In bytes.
+func ownMemory(pid int) int64 {
+	return procKiB(pid, "status", "RssAnon") + procKiB(pid, "status", "RssShmem")
+}
+
+// watchEvery is how often ownMemory is looked at, since no kernel keeps the most of it: what lasts shorter is missed.
+const watchEvery = 10 * time.Millisecond
+
+// watchMemory looks at a process until the function that it returns is called, which tells the most that ownMemory was.
+func watchMemory(pid int) func() int64 {
+	stop, most := make(chan struct{}), make(chan int64)
+	go func() {
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		peak := ownMemory(pid)
+		for {
+			select {
+			case <-tick.C:
+				peak = max(peak, ownMemory(pid))
+			case <-stop:
+				most <- peak
+				return
+			}
+		}
+	}()
+	return func() int64 {
+		close(stop)
+		return <-most
+	}
+}
+
 func procKiB(pid int, file, key string) int64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {

@@ -6,9 +6,11 @@
 // check by check. Checks come as a function, so the package knows nothing of
 // what it reports on.
 //
-// It has no login and shows no mail, no names and no secrets, but for the files behind links that are
-// signed (files.go), which strangers may ask for through a reverse proxy. CRMs call /hooks/{target} through one,
-// too (hooks.go): deliveries are signed, and only wake what reads the CRM again. Its address
+// What people see and do in a browser is the API below /api/ (package api and its parts, which ask for a login) and the
+// pages that call it (package ui). What this package itself serves has no login and shows no mail, no names and no secrets, but for the
+// files behind links that are signed (files.go), which strangers may ask for through a reverse proxy. CRMs call /hooks/{target} through one,
+// too (hooks.go): deliveries are signed, and only wake what reads the CRM again. People decide what rules ask them at
+// /approve/{token} (approve.go): whoever has the token sees the question. Its address
 // is meant for loopback or the operators' network.
 package console
 
@@ -19,6 +21,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,9 +49,26 @@ type Options struct {
 	// serves no files.
 	Files func(ctx context.Context, token string) (*File, error)
 	// Hooks takes the deliveries of CRMs. Nil serves none.
-	Hooks      *Hooks
+	Hooks *Hooks
+	// Events takes what other systems tell rules, Unsubscribe who wants no more mail of rules. Nil serves none.
+	Events      *Events
+	Unsubscribe *Unsubscribe
+	// Approvals shows what people are asked to decide, and takes their decisions. Nil serves none.
+	Approvals *Approvals
+	// API is what the console does, below /api/. Nil serves none.
+	API http.Handler
+	// UI is the console in a browser: all paths that nothing else has. Nil shows a list of what is served.
+	UI http.Handler
+	// Onboarding tells mail programs their settings, at the paths that it lists. Nil serves none.
+	Onboarding *Onboarding
 	Logger     *slog.Logger          // nil means none
 	Registerer prometheus.Registerer // nil: metrics are not registered
+}
+
+// Onboarding is what mail programs ask for their settings.
+type Onboarding struct {
+	Patterns []string // of http.ServeMux
+	Handler  http.Handler
 }
 
 // The time-outs of the server. Scraping is the slowest request there is.
@@ -128,9 +148,24 @@ func (s *Server) handler() http.Handler {
 	}))
 	mux.HandleFunc("GET /livez", s.live)
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.HandleFunc("GET /{$}", s.index)
+	if s.options.UI != nil {
+		mux.Handle("/", s.options.UI)
+	} else {
+		mux.HandleFunc("GET /{$}", s.index)
+	}
+	if s.options.API != nil {
+		mux.Handle("/api/", s.options.API)
+	}
+	if on := s.options.Onboarding; on != nil {
+		for _, pattern := range on.Patterns {
+			mux.Handle(pattern, on.Handler)
+		}
+	}
 	s.serveFiles(mux)
 	s.serveHooks(mux)
+	s.serveApprovals(mux)
+	s.serveEvents(mux)
+	s.serveUnsubscribe(mux)
 	return protect(mux)
 }
 
@@ -140,7 +175,12 @@ func protect(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
+		// For browsers that know nothing of frame-ancestors; the others go by that alone. The API shows HTML of mails in frames of our own pages.
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			h.Set("X-Frame-Options", "SAMEORIGIN")
+		} else {
+			h.Set("X-Frame-Options", "DENY")
+		}
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")

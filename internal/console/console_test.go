@@ -13,12 +13,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"heliograph/internal/console"
+	"heliograph/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { storetest.Main(m) }
 
 // client is a console and an HTTP client that keeps no connections.
 type client struct {
@@ -179,6 +179,32 @@ func TestHeadersAndRoutes(t *testing.T) {
 		}
 		if tc.path == "/" && !strings.Contains(body, "v1.2.3") {
 			t.Errorf("the index tells no version: %q", body)
+		}
+	}
+}
+
+// What the API answers may stand in a frame of our own pages, such as the HTML of a mail, in browsers that know frame-ancestors and in those that
+// do not. Nothing else may.
+func TestFrames(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, console.Options{API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/html") {
+			w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'self'")
+		}
+	})})
+	for _, tc := range []struct{ path, frame, ancestors string }{
+		{"/api/v1/messages/m1/html", "SAMEORIGIN", "frame-ancestors 'self'"},
+		{"/api/v1/session", "SAMEORIGIN", "frame-ancestors 'none'"},
+		{"/", "DENY", "frame-ancestors 'none'"},
+		{"/livez", "DENY", "frame-ancestors 'none'"},
+		{"/apiary", "DENY", "frame-ancestors 'none'"},
+	} {
+		_, header, _ := c.do("GET", tc.path)
+		if got := header.Values("X-Frame-Options"); len(got) != 1 || got[0] != tc.frame {
+			t.Errorf("%s: X-Frame-Options %q, want %s", tc.path, got, tc.frame)
+		}
+		if got := header.Get("Content-Security-Policy"); !strings.Contains(got, tc.ancestors) {
+			t.Errorf("%s: policy %q lacks %s", tc.path, got, tc.ancestors)
 		}
 	}
 }

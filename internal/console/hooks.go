@@ -25,11 +25,13 @@ type Waker interface {
 	Wake(ctx context.Context, target string, w crmclient.Wake) error
 }
 
-// Hooks are what the CRMs call: /hooks/{target}.
+// Hooks are what the CRMs call: /hooks/{target}; and where receivers subscribe: /hooks/{target}/subscriptions (subscriptions.go).
 type Hooks struct {
 	// Receiver returns what reads the deliveries for a target; nil for one that there is not or that takes none. It may run concurrently.
 	Receiver func(target string) crmclient.WebhookReceiver
 	Waker    Waker
+	// Subscriber returns the target whose events receivers may subscribe to; nil for one that there is not or that takes none. Nil: no target does.
+	Subscriber func(target string) crmclient.Subscriber
 	// Claims keep a delivery from being taken twice. Nil means that repetitions wake again, which is harmless.
 	Claims limit.Claimer
 	// Failures slow down who sends wrong signatures. Nil means nobody is.
@@ -86,6 +88,7 @@ func (s *Server) serveHooks(mux *http.ServeMux) {
 	}
 	mux.Handle("POST /hooks/{target}", h)
 	mux.Handle("GET /hooks/{target}", h) // some vendors verify the address so
+	h.serveSubscriptions(mux)
 }
 
 // ServeHTTP takes one delivery.

@@ -16,7 +16,7 @@
 //
 // # File by file
 //
-//   - server.go takes connections; login.go answers until the employee's own provider has
+//   - server.go takes connections; login.go answers until the employee's own provider, which verify.go asks, has
 //     accepted the password (it is kept nowhere, and asked for anew each time).
 //   - front.go is the connection that imapserver sees; command.go reads commands.
 //   - folders.go knows who sees which mailboxes, and their names.

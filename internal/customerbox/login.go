@@ -1,18 +1,12 @@
 package customerbox
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
-	"io"
-	"slices"
 	"strings"
-	"time"
 
-	"heliograph/internal/accounts"
 	"heliograph/proxy/upstream"
 )
 
@@ -21,10 +15,6 @@ const (
 	maxLoginCommands = 20
 	// maxLoginFailures ends a connection that guesses; the guard over all connections is limit.Failures.
 	maxLoginFailures = 3
-	// verifyTimeout bounds the login at the upstream, behind the greeting.
-	verifyTimeout = 30 * time.Second
-	// maxVerifyLines bounds what an upstream may say before it answers a login.
-	maxVerifyLines = 200
 )
 
 // capabilities are those after the login: what imapserver and the front can do. UTF8=ACCEPT is not among them, see feed.
@@ -194,7 +184,9 @@ func (f *front) enter(ctx context.Context, tag, user string, password []byte) er
 		f.log.Warn("login refused before it was forwarded", "reason", "too many failures", "wait", wait.String())
 		return f.refuse("%s NO [LIMIT] too many failed logins, try again in %d seconds", tag, int(wait.Seconds())+1)
 	}
-	v, err := s.verify(ctx, f, user, password)
+	v, err := Verify(ctx, s.current().Router, Login{
+		User: user, Password: password, Upstream: f.conn.Listener.Upstream, SNI: f.conn.SNI(), Client: f.conn.Client(), TLS: f.conn.TLSState() != nil, Session: f.conn.ID, Logger: f.log,
+	})
 	switch {
 	case err != nil:
 		s.metrics.login("upstream_error")
@@ -203,15 +195,15 @@ func (f *front) enter(ctx context.Context, tag, user string, password []byte) er
 			return f.refuse("%s NO [AUTHENTICATIONFAILED] no mail server is configured for this user (session %s)", tag, f.conn.ID)
 		}
 		return f.refuse("%s NO [UNAVAILABLE] the mail server cannot be reached now, try again later (session %s)", tag, f.conn.ID)
-	case !v.ok:
-		if v.counts {
+	case !v.OK:
+		if v.Counts {
 			s.metrics.login("refused")
 			f.count(s.opts.Failures.Failed(ctx, ip, f.account))
 		} else {
 			s.metrics.login("upstream_error")
 		}
 		f.log.Info("login refused by the upstream")
-		return f.refuse("%s NO %s", tag, v.text)
+		return f.refuse("%s NO %s", tag, v.Text)
 	}
 	f.count(s.opts.Failures.Succeeded(ctx, ip, f.account))
 	if err := s.enter(f); err != nil {
@@ -241,157 +233,4 @@ func (f *front) count(err error) {
 	if err != nil {
 		f.log.Warn("login not counted", "err", err)
 	}
-}
-
-// verdict is what the upstream said to a login.
-type verdict struct {
-	ok     bool
-	counts bool   // it is a failed guess, and no trouble of the server
-	text   string // behind NO
-}
-
-// verify logs in at the user's upstream and out again.
-func (s *Server) verify(ctx context.Context, f *front, user string, password []byte) (verdict, error) {
-	target, err := s.current().Router.Route(f.conn.Listener.Upstream, f.conn.SNI(), user)
-	if err != nil {
-		return verdict{}, err
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, verifyTimeout, errors.New("the upstream did not answer the login in time"))
-	defer cancel()
-	switch account, err := target.Enrolled(ctx, user, password); {
-	case errors.Is(err, accounts.ErrPassword):
-		return verdict{counts: true, text: "[AUTHENTICATIONFAILED] the gateway password is wrong"}, nil
-	case err != nil:
-		return verdict{}, err
-	case account != nil: // who was shut out at the provider is shut out here
-		if err := target.TryIMAP(ctx, account); err != nil {
-			f.log.Warn("an enrolled account cannot sign in", "account", f.account, "err", err)
-			return verdict{text: "[AUTHENTICATIONFAILED] the provider does not let this account in: see heliograph account test"}, nil
-		}
-		return verdict{ok: true}, nil
-	}
-	conn, err := target.DialIMAP(ctx, upstream.Client{Addr: f.conn.Client(), TLS: f.conn.TLSState() != nil, Session: f.conn.ID})
-	if err != nil {
-		return verdict{}, err
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
-	defer stop()
-	d := &dialogue{conn: conn, in: bufio.NewReaderSize(io.MultiReader(bytes.NewReader(conn.Buffered), conn), maxCommand)}
-	v, err := d.login(user, password)
-	if err != nil {
-		return verdict{}, fmt.Errorf("login at upstream %s: %w", target.Name(), err)
-	}
-	if v.ok {
-		_, _ = io.WriteString(conn, "q LOGOUT\r\n") // a courtesy
-	}
-	return v, nil
-}
-
-// dialogue is a login at an upstream.
-type dialogue struct {
-	conn *upstream.IMAPConn
-	in   *bufio.Reader
-}
-
-// login uses LOGIN, or PLAIN where LOGIN is off or cannot carry the words.
-func (d *dialogue) login(user string, password []byte) (verdict, error) {
-	sasl := slices.Contains(d.conn.Capabilities.Mechanisms(), "PLAIN")
-	if sasl && (d.conn.Capabilities.Has("LOGINDISABLED") || !quotable([]byte(user)) || !quotable(password)) {
-		if _, err := io.WriteString(d.conn, "l AUTHENTICATE PLAIN\r\n"); err != nil {
-			return verdict{}, err
-		}
-		v, goOn, err := d.answer()
-		if err != nil || !goOn {
-			return v, err
-		}
-		raw := slices.Concat([]byte{0}, []byte(user), []byte{0}, password)
-		line := append(base64.StdEncoding.AppendEncode(nil, raw), "\r\n"...)
-		clear(raw)
-		v, err = d.ask(line)
-		return v, err
-	}
-	line := slices.Concat([]byte("l LOGIN "), quote([]byte(user)), []byte(" "), quote(password), []byte("\r\n"))
-	return d.ask(line)
-}
-
-// quotable tells whether a quoted string can carry b to any server.
-func quotable(b []byte) bool {
-	return !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' || r >= 0x7f })
-}
-
-func quote(b []byte) []byte {
-	out := make([]byte, 0, 2*len(b)+2)
-	out = append(out, '"')
-	for _, x := range b {
-		if x == '"' || x == '\\' {
-			out = append(out, '\\')
-		}
-		out = append(out, x)
-	}
-	return append(out, '"')
-}
-
-// ask sends a line that holds the password and waits for the verdict.
-func (d *dialogue) ask(line []byte) (verdict, error) {
-	defer clear(line)
-	if _, err := d.conn.Write(line); err != nil {
-		return verdict{}, err
-	}
-	v, goOn, err := d.answer()
-	if err == nil && goOn {
-		err = errors.New("the upstream asks for more")
-	}
-	return v, err
-}
-
-// answer reads up to the tagged response, or to a request for more.
-func (d *dialogue) answer() (v verdict, goOn bool, err error) {
-	for range maxVerifyLines {
-		raw, err := d.in.ReadSlice('\n')
-		if err != nil {
-			return v, false, err
-		}
-		line := strings.TrimRight(string(raw), "\r\n")
-		if strings.HasPrefix(line, "+") {
-			return v, true, nil
-		}
-		tag, rest, _ := strings.Cut(line, " ")
-		word, text, _ := strings.Cut(rest, " ")
-		switch {
-		case tag != "l" && strings.EqualFold(word, "BYE"):
-			return v, false, errors.New("the upstream said BYE")
-		case tag != "l":
-			continue
-		case strings.EqualFold(word, "OK"):
-			return verdict{ok: true}, false, nil
-		}
-		return verdict{counts: strings.EqualFold(word, "NO") && !troubled(text), text: cleanText(text)}, false, nil
-	}
-	return v, false, errors.New("the upstream did not answer the login")
-}
-
-// troubled tells whether a response code blames the server and not the password (RFC 5530, 3).
-func troubled(text string) bool {
-	upper := strings.ToUpper(text)
-	return slices.ContainsFunc([]string{"[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]"}, func(code string) bool {
-		return strings.HasPrefix(upper, code)
-	})
-}
-
-// maxText is how much of the upstream's words is passed on.
-const maxText = 400
-
-// cleanText makes the upstream's words fit for our answer.
-func cleanText(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f {
-			return -1
-		}
-		return r
-	}, text)
-	if text == "" {
-		return "[AUTHENTICATIONFAILED] login refused"
-	}
-	return text[:min(len(text), maxText)]
 }

@@ -28,6 +28,10 @@ type Options struct {
 	Once     bool // end when the samples are mirrored, for scripts
 	Version  string
 	LogLevel string // of the gateway; empty means error
+	// AnyPort listens at ports that are free, not at those that are easy to remember.
+	AnyPort bool
+	// Ready is told once all is there; nil: nobody is.
+	Ready func(Ready)
 }
 
 // Domain is the demo company's.
@@ -67,11 +71,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("start the sandbox provider: %w", err)
 	}
 	defer func() { _ = provider.Close() }()
-	cfg, ca, err := configuration(dir, provider)
+	cfg, ca, err := configuration(dir, provider, o.AnyPort)
 	if err != nil {
 		return err
 	}
-	g, err := gateway.New(ctx, cfg, gateway.Options{Version: o.Version, Logger: log})
+	g, err := gateway.New(ctx, cfg, gateway.Options{Version: o.Version, Logger: log, ConfigFile: filepath.Join(dir, "config.yaml")})
 	if err != nil {
 		return err
 	}
@@ -85,11 +89,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := g.Start(ctx); err != nil {
 		return err
 	}
-	crm, err := builtin.New(g.Store(), builtin.Config{})
+	crm, err := builtin.New(g.Store(), builtin.Config{Stages: stages})
 	if err != nil {
 		return err
 	}
-	d := &demo{out: o.Out, gateway: g, crm: crm, provider: provider, ca: ca}
+	d := &demo{out: o.Out, gateway: g, cfg: cfg, crm: crm, provider: provider, ca: ca, dir: dir, told: o.Ready}
 	if err = d.run(ctx, o.Once); ctx.Err() != nil {
 		fmt.Fprintln(o.Out, "\nThe demo ends; its files are removed. 演示结束。")
 		return nil
@@ -114,10 +118,20 @@ func (s *shared) Write(p []byte) (int, error) {
 func free(preferred string) string {
 	l, err := net.Listen("tcp", preferred)
 	if err != nil {
-		return "127.0.0.1:0"
+		return freePort()
 	}
 	_ = l.Close()
 	return preferred
+}
+
+// freePort returns an address that is free now. It is a real port, since pages tell it to people.
+func freePort() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
 
 // The gateway's listeners, as configuration lists them.
@@ -130,11 +144,16 @@ const (
 
 // configuration writes the configuration of the demo's gateway as a file and loads it, the
 // way serve does.
-func configuration(dir string, p *sandbox.Provider) (*config.Config, *sandbox.Certificate, error) {
+func configuration(dir string, p *sandbox.Provider, anyPort bool) (*config.Config, *sandbox.Certificate, error) {
 	cert, err := sandbox.NewCertificate("localhost", "127.0.0.1")
 	if err != nil {
 		return nil, nil, err
 	}
+	free := free
+	if anyPort {
+		free = func(string) string { return freePort() }
+	}
+	at := free(preferredConsole)
 	text := fmt.Sprintf(`data_dir: data
 tls: {cert_file: cert.pem, key_file: key.pem}
 upstreams:
@@ -148,10 +167,18 @@ listeners:
   - {protocol: imap, address: %q, tls: starttls, hostname: localhost}
   - {protocol: imap, address: %q, tls: implicit, hostname: localhost}
 targets:
-  - {name: crm, type: builtin}
-console: {address: %q}
+  - {name: crm, type: builtin, stages: [线索, 报价, 谈判, 已成交, 失单]}
+matching: {rules: [{domains: [163.example, qq.example, outlook.example], unmatched: review}]}
+contacts: {interval: 10s, conflicts: ask}
+outbox: {senders: [{address: %q, display_name: Sunrise Support, password: %q}]}
+rules: {sender: %q}
+console:
+  address: %q
+  public_url: "http://%s"
+  mailbox_sign_in: true
+  onboarding: {name: 日升机械, imap_host: localhost, smtp_host: localhost, support: %q}
 `, Domain, p.SMTPAddr, p.IMAPSAddr, free(preferredSubmission), free(preferredSubmissions), free(preferredIMAP), free(preferredIMAPS),
-		free(preferredConsole))
+		support, Password, support, at, at, support)
 	for name, content := range map[string][]byte{
 		"cert.pem": cert.CertPEM, "key.pem": cert.KeyPEM, "provider-ca.pem": p.CAPEM, "config.yaml": []byte(text),
 	} {

@@ -131,9 +131,9 @@ func (d *demo) readMail() (hangUp func(), err error) {
 }
 
 // expected is how many entries the demo's own mails make: one for each that was sent, for
-// each copy in a mailbox that is read, and for the one that is filed.
+// each copy in a mailbox that is read, for the one that is filed, and for the receipt that a rule sends.
 func (d *demo) expected() int {
-	n := len(samples()) + 1
+	n := len(samples()) + 2 // with the receipt of a rule
 	for _, u := range users {
 		n += len(d.provider.Messages(u.Address))
 	}

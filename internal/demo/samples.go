@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-message/mail"
@@ -22,6 +23,7 @@ type sample struct {
 	inReplyTo  string
 	attachment string // file name
 	content    []byte
+	bulk       bool // sent to many, as a newsletter is
 }
 
 const support = "support@" + Domain
@@ -118,6 +120,11 @@ func (s sample) render(now time.Time) ([]byte, error) {
 	if s.inReplyTo != "" {
 		h.SetMsgIDList("In-Reply-To", []string{s.inReplyTo})
 		h.SetMsgIDList("References", []string{s.inReplyTo})
+	}
+	if s.bulk {
+		_, domain, _ := strings.Cut(s.from, "@")
+		h.Set("List-Id", "<weekly."+domain+">")
+		h.Set("Precedence", "bulk")
 	}
 	var b bytes.Buffer
 	w, err := mail.CreateWriter(&b, h)

@@ -3,12 +3,14 @@ package demo
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"time"
 
+	"heliograph/config"
 	"heliograph/crmclient/builtin"
 	"heliograph/internal/gateway"
 	"heliograph/internal/journal"
@@ -24,11 +26,18 @@ type demo struct {
 	out      io.Writer
 	gateway  *gateway.Gateway
 	crm      *builtin.CRM
+	cfg      *config.Config
 	provider *sandbox.Provider
 	ca       *sandbox.Certificate
 	shown    map[journal.ID]bool
 	known    map[string]bool // Message-IDs that were shown as mirrored
 	quote    []byte          // the first sample as it was sent, to be filed
+	dir      string
+	url      string // of the console
+	people   map[string]Login
+	told     func(Ready)
+	winning  *builtin.Deal // nil: none is about to be won
+	winAt    time.Time
 }
 
 const (
@@ -52,6 +61,9 @@ func (d *demo) run(ctx context.Context, once bool) error {
 		}
 	}
 	if err := d.settle(ctx, len(samples())); err != nil {
+		return err
+	}
+	if err := d.publish(ctx); err != nil {
 		return err
 	}
 	fmt.Fprint(d.out, "\nCustomers write, and mail programs read through the gateway 客户来信，员工经网关收信 …\n\n")
@@ -125,13 +137,29 @@ func (d *demo) watch(ctx context.Context, once bool) error {
 	if err := d.settle(ctx, d.expected()); err != nil {
 		return err
 	}
+	if err := d.showRules(ctx); err != nil {
+		return err
+	}
 	if err := d.summary(ctx); err != nil || once {
 		return err
+	}
+	if err := d.remember(ctx); err != nil {
+		return err
+	}
+	if err := d.sell(ctx); err != nil {
+		return err
+	}
+	if err := d.admit(ctx); err != nil {
+		return err
+	}
+	d.showPeople()
+	if d.told != nil {
+		d.told(d.ready())
 	}
 	fmt.Fprint(d.out, "\nSend or read a mail of your own now; it appears here. Ctrl-C ends the demo. 现在可以自己收发邮件，Ctrl-C 结束。\n\n")
 	d.head()
 	for wait(ctx) {
-		if err := d.table(ctx); err != nil {
+		if err := errors.Join(d.table(ctx), d.win(ctx)); err != nil {
 			return err
 		}
 	}
@@ -200,6 +228,7 @@ func (d *demo) table(ctx context.Context) error {
 // how says in a word what a mail program did with a message.
 var how = map[journal.Kind]string{
 	journal.KindSubmission: "sent", journal.KindFetch: "read", journal.KindAppend: "filed", journal.KindBackfill: "older",
+	journal.KindQueue: "rule",
 }
 
 // fate says in words what the ledger has on the CRM.

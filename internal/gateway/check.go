@@ -39,7 +39,7 @@ const checkTimeout = 45 * time.Second
 // to any of it. report is called for each finding as it comes.
 func Check(ctx context.Context, cfg *config.Config, report func(Finding)) error {
 	c := &checker{cfg: cfg, report: report}
-	for _, part := range []func(context.Context){c.dataDir, c.certificate, c.listeners, c.upstreams, c.redis, c.notifiers, c.storeAndTargets} {
+	for _, part := range []func(context.Context){c.dataDir, c.certificate, c.listeners, c.upstreams, c.redis, c.notifiers, c.storeAndTargets, c.automation, c.onboarding} {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		part(ctx)
 		cancel()
@@ -95,6 +95,9 @@ func (c *checker) dataDir(context.Context) {
 	}
 }
 
+// certificateSoon is how long before its end a certificate is to be renewed.
+const certificateSoon = 14 * 24 * time.Hour
+
 func (c *checker) certificate(context.Context) {
 	if c.cfg.TLS.CertFile == "" {
 		return
@@ -113,7 +116,7 @@ func (c *checker) certificate(context.Context) {
 	switch {
 	case left < 0:
 		c.say("tls", "certificate", fmt.Errorf("expired on %s", leaf.NotAfter.Format(time.DateOnly)), "", "renew it; mail programs refuse to connect")
-	case left < 14*24*time.Hour:
+	case left < certificateSoon:
 		c.warn("tls", "certificate", fmt.Sprintf("expires on %s", leaf.NotAfter.Format(time.DateOnly)), "renew it, then reload with SIGHUP")
 	default:
 		c.say("tls", "certificate", nil, fmt.Sprintf("%v, until %s", leaf.DNSNames, leaf.NotAfter.Format(time.DateOnly)), "")
@@ -173,6 +176,8 @@ func (c *checker) storeAndTargets(ctx context.Context) {
 	} else if db != nil {
 		defer func() { _ = db.Close() }()
 		c.say("store", "open", nil, string(db.Dialect()), "")
+		c.rulesInForce(ctx, db)
+		c.auditRecord(ctx, db)
 	}
 	tokens, err := c.openTokens(db)
 	if err != nil {
@@ -187,13 +192,13 @@ func (c *checker) storeAndTargets(ctx context.Context) {
 			c.say(part, "build", err, "", "check the section of this target")
 			continue
 		}
-		ch, ok := client.(crmclient.Checker)
+		ch, ok := crmclient.As[crmclient.Checker](client)
 		if !ok {
 			c.warn(part, "check", "this type cannot be tried without writing", "")
 			continue
 		}
 		detail, err := ch.Check(ctx)
-		c.say(part, "check", err, detail, targetRemedy(err))
+		c.say(part, "check", err, detail, crmclient.Remedy(err))
 	}
 }
 
@@ -236,19 +241,4 @@ func (c *checker) notifiers(ctx context.Context) {
 		}
 		c.say("notifier "+n.Name, "connect", err, detail, "check url of this notifier, and that it can be reached from this machine")
 	}
-}
-
-func targetRemedy(err error) string {
-	if e := new(crmclient.Error); errors.As(err, &e) && e.Remedy != "" {
-		return e.Remedy
-	}
-	switch crmclient.ClassOf(err) {
-	case crmclient.ClassAuth:
-		return "renew the credentials of this target"
-	case crmclient.ClassConfiguration:
-		return "check the settings of this target"
-	case crmclient.ClassRate:
-		return "the CRM limits us now; try again later"
-	}
-	return "check that the CRM can be reached from this machine"
 }

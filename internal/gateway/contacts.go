@@ -18,7 +18,7 @@ func (g *Gateway) newContacts(cfg *config.Config, w *workers) *contacts.Book {
 	}
 	return contacts.New(contacts.Options{
 		Store: g.store, Queue: g.queue, Targets: targets, Config: cfg.Contacts,
-		Domains: crmclient.NewCompanyDomains(cfg.Matching.FreeMailDomains), Logger: g.log, Registerer: w.metrics,
+		Domains: crmclient.NewCompanyDomains(cfg.Matching.FreeMailDomains), Now: g.opts.Now, Logger: g.log, Registerer: w.metrics,
 	})
 }
 

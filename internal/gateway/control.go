@@ -72,7 +72,7 @@ func (g *Gateway) buildBackfill(context.Context) error {
 			return backfill.Settings{Router: g.router.get(), Capture: g.cfg.Capture}
 		},
 		Journal: g.journal, Limiter: g.limits, Failures: g.failures,
-		Pace: g.pace, Logger: g.log, Registerer: g.registry,
+		Pace: g.pace, Paused: g.pauses.Account, Logger: g.log, Registerer: g.registry,
 	})
 	g.onClose("backfill", func(context.Context) error { g.backfill.Close(); return nil })
 	return nil

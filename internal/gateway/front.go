@@ -15,7 +15,7 @@ import (
 func (g *Gateway) buildFront(context.Context) error {
 	g.smtp = smtpd.New(smtpd.Options{
 		Settings: g.smtpSettings(g.cfg), Journal: g.journal, Limiter: g.limits, Failures: g.failures,
-		Pace: g.pace, Hostname: hostname(), Logger: g.log, Registerer: g.registry,
+		Pace: g.pace, Paused: g.pauses.Account, Hostname: hostname(), Logger: g.log, Registerer: g.registry,
 	})
 	var ls []proxy.Listener
 	for _, l := range g.cfg.Listeners {
@@ -70,7 +70,7 @@ func (g *Gateway) imapFront() (proxy.Handler, error) {
 	}
 	s, err := imapd.New(imapd.Options{
 		Settings: g.imapSettings(g.cfg), Journal: g.journal, Limiter: g.limits, Failures: g.failures,
-		Pace: g.pace, Hostname: hostname(), Logger: g.log, Registerer: g.registry,
+		Pace: g.pace, Paused: g.pauses.Account, Hostname: hostname(), Logger: g.log, Registerer: g.registry,
 	})
 	if err != nil {
 		return nil, err

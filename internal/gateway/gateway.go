@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"heliograph/config"
+	"heliograph/hooks/archive"
 	"heliograph/hooks/mirror"
 	"heliograph/internal/accounts"
 	"heliograph/internal/console"
@@ -21,6 +23,7 @@ import (
 	"heliograph/internal/limit"
 	"heliograph/internal/oauth"
 	"heliograph/internal/pace"
+	"heliograph/internal/pause"
 	"heliograph/internal/queue"
 	"heliograph/internal/store"
 	"heliograph/proxy"
@@ -28,6 +31,7 @@ import (
 	"heliograph/proxy/imapd"
 	"heliograph/proxy/smtpd"
 	"heliograph/proxy/upstream"
+	"heliograph/proxy/watch"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -37,8 +41,13 @@ import (
 type Options struct {
 	Version string
 	Logger  *slog.Logger // nil means none
+	// ConfigFile is what the configuration was read from, for the console to change it; empty: it cannot.
+	ConfigFile string
 	// FS is the file layer of the journal; nil means the operating system's. Tests use it to break disks.
 	FS segment.FS
+	// Now is the clock of the journal, the queue, the rules and what they cause; nil means time.Now. Connections and logins keep the machine's.
+	// Tests move it.
+	Now func() time.Time
 }
 
 // Gateway is one running instance.
@@ -51,9 +60,11 @@ type Gateway struct {
 	lock      *os.File
 	store     *store.DB
 	pace      *pace.Governor
+	pauses    *pause.Book // what people want to be left alone
 	queue     *queue.Queue
 	limits    limit.Backend
 	journal   *journal.Journal
+	keys      *segment.Keyring
 	tokens    *oauth.Keeper
 	router    *swapRouter
 	failures  *limit.Failures // one guard of logins for all fronts and for what the control socket is asked for
@@ -62,12 +73,18 @@ type Gateway struct {
 	imap      *imapd.Server       // nil without an IMAP listener of mode proxy
 	customers *customerbox.Server // nil without a listener of mode customers
 	backfill  *backfill.Runner
+	watch     *watch.Watcher
 	proxy     *proxy.Server
 	console   *console.Server
+	desk      *desk
+	archive   *archive.Archive
 	links     atomic.Pointer[mirror.Links] // nil where there are none
 	inbound   atomic.Pointer[inbound]
+	// automation runs the rules.
+	automation atomic.Pointer[automation]
 
-	mu      sync.Mutex // guards workers and cfg, which Reload changes
+	inForce atomic.Pointer[config.Config] // what cfg is, for those who must not wait for mu
+	mu      sync.Mutex                    // guards workers and cfg, which Reload changes
 	workers *workers
 	serves  atomic.Bool // the listeners are open
 	closers []closer    // in the order of their making
@@ -85,6 +102,10 @@ func New(ctx context.Context, cfg *config.Config, o Options) (g *Gateway, err er
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	g = &Gateway{opts: o, log: o.Logger, cfg: cfg, registry: prometheus.NewRegistry()}
+	if g.opts.Now == nil {
+		g.opts.Now = time.Now
+	}
+	g.inForce.Store(cfg)
 	built := g // the result is nil after an error
 	defer func() {
 		if err != nil {
@@ -97,7 +118,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (g *Gateway, err er
 		buildInfo(o.Version),
 	)
 	for _, part := range []func(context.Context) error{
-		g.openDataDir, g.openStore, g.openLimits, g.openJournal, g.openTokens, g.buildUpstreams, g.buildWorkers, g.buildFront, g.buildBackfill,
+		g.openDataDir, g.openStore, g.openLimits, g.openJournal, g.openTokens, g.buildUpstreams, g.buildArchive, g.buildWorkers, g.buildFront, g.buildBackfill, g.buildWatch,
 	} {
 		if err := part(ctx); err != nil {
 			return nil, err
@@ -127,15 +148,16 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.mu.Lock()
 	g.workers.start()
 	g.mu.Unlock()
-	if err := g.startConsole(ctx); err != nil {
+	if err := g.proxy.Start(ctx); err != nil { // mail first: the console takes a moment to build
 		return err
 	}
-	if err := g.proxy.Start(ctx); err != nil {
+	if err := g.startConsole(ctx); err != nil {
 		return err
 	}
 	g.serves.Store(true)
 	g.startControl()
 	g.startTrim()
+	g.watch.Set(g.cfg.Watch)
 	go g.router.learn() // fronts learn on demand as well; this only makes the first answer quick
 	for i, l := range g.cfg.Listeners {
 		g.log.Info("listening", "protocol", l.Protocol, "address", g.proxy.Addr(i).String(), "tls", string(l.TLS), "mode", string(l.Mode))
@@ -189,7 +211,8 @@ func (g *Gateway) openStore(ctx context.Context) error {
 	g.onClose("store", func(context.Context) error { return db.Close() })
 	g.pace = pace.New()
 	g.onClose("pace", func(context.Context) error { g.pace.Close(); return nil })
-	g.queue = queue.Open(db, queue.Options{Logger: g.log, Registerer: g.registry, Pace: g.pace})
+	g.watchPauses()
+	g.queue = queue.Open(db, queue.Options{Now: g.opts.Now, Logger: g.log, Registerer: g.registry, Pace: g.pace})
 	g.onClose("queue", func(context.Context) error { g.queue.Close(); return nil })
 	return nil
 }
@@ -221,7 +244,7 @@ func (g *Gateway) openJournal(ctx context.Context) error {
 	j, err := journal.Open(ctx, journal.Options{
 		Dir: filepath.Join(g.cfg.DataDir, "journal"), Store: g.store, Queue: g.queue, KeyFile: keyFile,
 		Sync: g.cfg.Journal.Sync, UnconfirmedAfter: g.cfg.Journal.UnconfirmedAfter.D(), SegmentBytes: int64(g.cfg.Journal.SegmentBytes),
-		Consumers: []string{mirror.Name}, Node: node, Pace: g.pace, Logger: g.log, Registerer: g.registry, FS: g.opts.FS,
+		Consumers: []string{mirror.Name}, Node: node, Pace: g.pace, Logger: g.log, Registerer: g.registry, FS: g.opts.FS, Now: g.opts.Now,
 	})
 	if err != nil {
 		return err
@@ -232,11 +255,15 @@ func (g *Gateway) openJournal(ctx context.Context) error {
 }
 
 func (g *Gateway) openTokens(context.Context) error {
+	keys, _, err := segment.LoadKeyring(keyFile(g.cfg))
+	if err != nil {
+		return err
+	}
 	k, err := OpenTokens(g.cfg, g.store, g.log, g.registry)
 	if err != nil {
 		return err
 	}
-	g.tokens = k
+	g.keys, g.tokens = keys, k
 	g.onClose("tokens", func(context.Context) error { return k.Close() })
 	return nil
 }
@@ -269,19 +296,6 @@ func (g *Gateway) buildUpstreams(context.Context) error {
 		return err
 	}
 	g.onClose("upstreams", func(context.Context) error { g.router.close(); return nil })
-	return nil
-}
-
-func (g *Gateway) startConsole(ctx context.Context) error {
-	c, err := console.Start(ctx, console.Options{
-		Address: g.cfg.Console.Address, Gatherer: g.registry, Ready: g.ready, Version: g.opts.Version, Logger: g.log,
-		Files: g.file, Hooks: g.hooks(), Registerer: g.registry,
-	})
-	if err != nil {
-		return err
-	}
-	g.console = c
-	g.onClose("console", c.Close)
 	return nil
 }
 

@@ -31,6 +31,8 @@ type running struct {
 	certs *mailtest.Certs
 	file  string
 	crm   *builtin.CRM
+
+	strangers int // who asked the console without a token
 }
 
 // basics are the sections that a test does not care about.

@@ -26,13 +26,23 @@ func (g *Gateway) newChanges(cfg *config.Config, w *workers) *changes.Watcher {
 		targets = append(targets, changes.Target{Name: t.Name, Client: w.clients[t.Name]})
 	}
 	return changes.New(changes.Options{
-		Store: g.store, Targets: targets, Claims: g.limits, Owner: rand.Text(), Logger: g.log, Registerer: w.metrics,
+		Store: g.store, Targets: targets, Claims: g.limits, Owner: rand.Text(), Now: g.opts.Now, Logger: g.log, Registerer: w.metrics,
 	})
 }
 
 // hooks is the part of the console that CRMs call.
 func (g *Gateway) hooks() *console.Hooks {
-	return &console.Hooks{Receiver: g.receiver, Waker: waker{g}, Claims: g.limits, Failures: g.failures}
+	return &console.Hooks{Receiver: g.receiver, Subscriber: g.subscriber, Waker: waker{g}, Claims: g.limits, Failures: g.failures}
+}
+
+// subscriber returns what takes subscriptions to a target.
+func (g *Gateway) subscriber(target string) crmclient.Subscriber {
+	in := g.inbound.Load()
+	if in == nil {
+		return nil
+	}
+	s, _ := crmclient.As[crmclient.Subscriber](in.clients[target])
+	return s
 }
 
 // receiver returns what reads the deliveries for a target.
@@ -41,7 +51,7 @@ func (g *Gateway) receiver(target string) crmclient.WebhookReceiver {
 	if in == nil {
 		return nil
 	}
-	r, _ := in.clients[target].(crmclient.WebhookReceiver)
+	r, _ := crmclient.As[crmclient.WebhookReceiver](in.clients[target])
 	return r
 }
 
@@ -58,7 +68,7 @@ func (w waker) Wake(ctx context.Context, target string, wake crmclient.Wake) err
 	if err != nil {
 		return err
 	}
-	if _, lists := in.clients[target].(crmclient.ContactLister); !lists || watched && !ofPeople(wake.Object) {
+	if _, lists := crmclient.As[crmclient.ContactLister](in.clients[target]); !lists || watched && !ofPeople(wake.Object) {
 		return nil
 	}
 	return in.book.Poke(ctx, target)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"heliograph/config"
+	"heliograph/hooks/automail"
 	"heliograph/internal/accounts"
 	"heliograph/internal/limit"
 	"heliograph/proxy/upstream"
@@ -111,6 +112,20 @@ type swapRouter struct {
 	open       func(*config.Config) (*accounts.Book, error) // nil: nobody is enrolled
 	current    atomic.Pointer[upstream.Router]
 	book       atomic.Pointer[accounts.Book]
+}
+
+// accounts is the book of enrolled accounts in force, whichever that is when it is asked.
+func (s *swapRouter) accounts() automail.Accounts { return currentBook{s} }
+
+type currentBook struct{ s *swapRouter }
+
+// Account implements automail.Accounts.
+func (c currentBook) Account(ctx context.Context, address string) (*accounts.Account, bool, error) {
+	book := c.s.book.Load()
+	if book == nil {
+		return nil, false, nil
+	}
+	return book.Account(ctx, address)
 }
 
 func (s *swapRouter) get() *upstream.Router { return s.current.Load() }

@@ -15,6 +15,9 @@ func (g *Gateway) ready(ctx context.Context) []console.Check {
 	checks = append(checks, console.Check{Name: "journal", Optional: true, Err: g.journal.Err()})
 	var one int
 	checks = append(checks, console.Check{Name: "store", Optional: true, Err: g.store.Reader().QueryRowContext(ctx, "SELECT 1").Scan(&one)})
+	if len(g.watch.Rows()) > 0 {
+		checks = append(checks, console.Check{Name: "watch", Optional: true, Err: g.watch.Err()})
+	}
 	if r, ok := g.limits.(*limit.Redis); ok {
 		checks = append(checks, console.Check{Name: "redis", Optional: true, Err: r.Ping(ctx)})
 	}

@@ -39,8 +39,10 @@ func (g *Gateway) Reload(_ context.Context, next *config.Config) error {
 		return g.rollBack(old, err)
 	}
 	g.workers, g.cfg = w, next
+	g.inForce.Store(next)
 	w.start()
 	g.reloadFront(next)
+	g.watch.Set(next.Watch)
 	go g.router.learn()
 	return nil
 }

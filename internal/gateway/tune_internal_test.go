@@ -11,7 +11,7 @@ func TestMemoryLimit(t *testing.T) {
 	for _, c := range []struct {
 		live, other uint64
 		want        int64
-	}{{0, 0, smallHeap}, {5 << 20, 2 << 20, smallHeap}, {100 << 20, 10 << 20, 160 << 20}} {
+	}{{0, 0, smallHeap}, {5 << 20, 2 << 20, smallHeap}, {12 << 20, 8 << 20, 20<<20 + leastGarbage + headroom}, {100 << 20, 10 << 20, 160<<20 + headroom}} {
 		if got := memoryLimit(c.live, c.other); got != c.want {
 			t.Errorf("limit of %d and %d is %d, want %d", c.live, c.other, got, c.want)
 		}

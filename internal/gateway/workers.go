@@ -24,6 +24,8 @@ import (
 type workers struct {
 	run     []func(context.Context) error
 	clients map[string]crmclient.Client
+	mirror  *mirror.Mirror
+	meters  []meter // rates of targets
 	closers []named // what ends with the workers
 	metrics *generation
 	close   func()
@@ -63,7 +65,8 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 	var targets []mirror.Target
 	for _, t := range cfg.Targets {
 		c, err := catalog.New(t, catalog.Deps{
-			Store: g.store, UserAgent: "Heliograph/" + g.opts.Version, Logger: g.log, Registerer: w.metrics, Limiter: g.limits, Tokens: g.tokens,
+			Store: g.store, UserAgent: "Heliograph/" + g.opts.Version, Logger: g.log, Registerer: w.metrics, Limiter: g.limits, Tokens: g.tokens, Queue: g.queue, Sealer: g.keys,
+			Metered: w.metered,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
@@ -71,6 +74,9 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 		w.clients[t.Name] = c
 		if closer, ok := c.(io.Closer); ok {
 			w.closers = append(w.closers, named{"target " + t.Name, closer})
+		}
+		if r, ok := crmclient.As[crmclient.Runner](c); ok {
+			w.run = append(w.run, r.Run)
 		}
 		targets = append(targets, mirror.Target{Name: t.Name, Client: c, Deliver: t.Deliver, Alarm: t.Alarm})
 	}
@@ -90,15 +96,12 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 		Links: links, Learn: learner(cfg, book),
 		Scope: inScope, Masking: masking, Tell: tellAlarms(cfg, channels),
 		Store: g.store, Journal: g.journal, Queue: g.queue, Targets: targets, Internal: internalTo(cfg), Directory: book,
-		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, OptedOut: optedOut(choices), KeepVetoed: !cfg.Privacy.Withdraw, Workers: cfg.Mirror.Workers,
-		MaxAttempts: cfg.Mirror.MaxAttempts, Claims: g.limits, Logger: g.log, Registerer: w.metrics,
-	})
-	runner := hooks.NewRunner(g.journal, g.queue, []hooks.Hook{m}, hooks.Options{
-		Store: g.store, Workers: cfg.Mirror.Workers, Logger: g.log, Registerer: w.metrics,
+		InternalMail: cfg.Mirror.Internal, Unmatched: cfg.Mirror.Unmatched, Matching: cfg.Matching, OptedOut: optedOut(choices), Paused: g.pausedTarget, KeepVetoed: !cfg.Privacy.Withdraw, Workers: cfg.Mirror.Workers,
+		MaxAttempts: cfg.Mirror.MaxAttempts, Claims: g.limits, Announce: g.announce, Now: g.opts.Now, Logger: g.log, Registerer: w.metrics,
 	})
 	out, err := automail.New(automail.Options{
 		Store: g.store, Queue: g.queue, Journal: g.journal, Router: g.router.get, Identity: identities(cfg),
-		Config: cfg.Outbox, Logger: g.log, Registerer: w.metrics,
+		Config: cfg.Outbox, Accounts: g.router.accounts(), Settled: g.settled, Limiter: g.limits, Now: g.opts.Now, Logger: g.log, Registerer: w.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -106,7 +109,16 @@ func (g *Gateway) newWorkers(cfg *config.Config) (_ *workers, err error) {
 	w.close = out.Close
 	watcher := g.newChanges(cfg, w)
 	g.inbound.Store(&inbound{clients: w.clients, changes: watcher, book: book})
-	w.run = []func(context.Context) error{runner.Run, m.Run, out.Run, book.Run, watcher.Run}
+	auto, err := g.newAutomation(cfg, w, automationParts{outbox: out, book: book, changes: watcher, channels: channels})
+	if err != nil {
+		return nil, err
+	}
+	g.automation.Store(auto)
+	runner := hooks.NewRunner(g.journal, g.queue, append([]hooks.Hook{m}, auto.hooksOf()...), hooks.Options{
+		Store: g.store, Workers: cfg.Mirror.Workers, Now: g.opts.Now, Logger: g.log, Registerer: w.metrics,
+	})
+	w.mirror = m
+	w.run = append(w.run, runner.Run, m.Run, out.Run, book.Run, watcher.Run, g.archive.Run, auto.engine.Run, auto.hook.RecordEvents)
 	return w, nil
 }
 

@@ -26,6 +26,7 @@ type batch struct {
 	byID     map[ID]*row
 	marks    []change // of entries that are not in rows
 	refused  []LedgerRow
+	settled  []ID // that got their verdict
 	enrolled []enrolment
 	updates  map[MailboxKey]*mailboxUpdate // of the ledger of mailboxes; made by store
 	next     segment.Position
@@ -56,9 +57,12 @@ func (b *batch) add(rec segment.Record) error {
 		if err := m.decode(rec.Meta); err != nil {
 			return err
 		}
+		if first := b.byID[rec.ID]; first != nil && !first.gone {
+			return nil // written again by who could not see the first one yet; between batches the database says so
+		}
 		r := &row{Entry: Entry{Envelope: m.Envelope, State: StateSealed, SealedAt: m.SealedAt, Location: rec.Loc}}
 		r.ID, r.Size = rec.ID, rec.Size
-		if r.Kind.settled() {
+		if r.decided() {
 			r.State, r.Verdict.At = StateConfirmed, r.SealedAt
 		}
 		b.rows = append(b.rows, r)
@@ -88,6 +92,9 @@ func (b *batch) add(rec segment.Record) error {
 	}
 	if err != nil {
 		return err
+	}
+	if c.kind != segment.KindSettled {
+		b.settled = append(b.settled, c.id)
 	}
 	if r := b.byID[c.id]; r != nil {
 		b.applyTo(r, c)

@@ -167,7 +167,7 @@ func (j *Journal) lag() time.Duration {
 // confirmed by that and goes to the consumers within half a minute; others stay as they are.
 func (j *Journal) Confirm(ctx context.Context, tx store.Querier, id ID) error {
 	_, err := tx.ExecContext(ctx, `UPDATE entries SET state = $1, verdict_at = $2 WHERE id = $3 AND state IN ($4, $5)`,
-		string(StateConfirmed), store.Micros(time.Now()), id.String(), string(StateSealed), string(StateUnconfirmed))
+		string(StateConfirmed), store.Micros(j.now()), id.String(), string(StateSealed), string(StateUnconfirmed))
 	if err != nil {
 		return fmt.Errorf("confirming entry %s: %w", id, err)
 	}

@@ -99,7 +99,34 @@ type Envelope struct {
 	UID         uint32 `json:"uid,omitempty"`
 	// InternalDate is the server's date of the message (RFC 9051, 2.3.3), where it was seen.
 	InternalDate time.Time `json:"internal_date,omitzero"`
+	// Automation is there when a rule sends the message.
+	Automation Automation `json:"automation,omitzero"`
 }
+
+// Automation says which rule sends a message and how. Whoever reads entries knows by it what no person wrote; such an entry starts no rule.
+// It is in the record, so that an index that is built anew sends the message as it was meant. The zero value is none.
+type Automation struct {
+	Effect    string `json:"effect"` // deterministic id of the effect; never empty
+	Rule      string `json:"rule,omitempty"`
+	Run       string `json:"run,omitempty"`
+	Sender    string `json:"sender,omitempty"`     // address of the account that sends it
+	MessageID string `json:"message_id,omitempty"` // without brackets
+	// List is what its recipients can opt out of; Essential, that opting out does not keep it back.
+	List      string `json:"list,omitempty"`
+	Essential bool   `json:"essential,omitempty"`
+	// AtMostOnce: when the upstream's verdict is lost, the message is not sent again.
+	AtMostOnce bool      `json:"at_most_once,omitempty"`
+	Copy       bool      `json:"copy,omitempty"`     // a copy goes to the sender's mailbox of sent mail
+	Priority   int       `json:"priority,omitempty"` // of its job; lower goes first
+	NotBefore  time.Time `json:"not_before,omitzero"`
+	ExpiresAt  time.Time `json:"expires_at,omitzero"` // zero: as the outbox is set
+}
+
+// Automated reports whether a rule sends the message.
+func (e *Envelope) Automated() bool { return e.Automation.Effect != "" }
+
+// decided reports whether the entry awaits no verdict. A rule's message is the outbox's from the moment it is sealed.
+func (e *Envelope) decided() bool { return e.Kind.settled() || e.Kind == KindQueue && e.Automated() }
 
 // Place returns the mailbox of an entry. Its UIDValidity is 0 while the entry's UID is not known.
 func (e *Envelope) Place() MailboxKey {

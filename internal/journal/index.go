@@ -161,7 +161,7 @@ func (ix *indexer) read(ctx context.Context) (b *batch, end bool) {
 // write brings a batch, and the jobs that follow from it, into the database.
 func (ix *indexer) write(ctx context.Context, b *batch, end bool) error {
 	caughtUp := ix.caughtUp || end
-	now := time.Now()
+	now := ix.now()
 	sweep := end && now.Sub(ix.swept) >= ix.sweepTime()
 	var kinds map[string]bool
 	err := ix.db.Write(ctx, func(ctx context.Context, tx store.Querier) error {
@@ -184,6 +184,7 @@ func (ix *indexer) write(ctx context.Context, b *batch, end bool) error {
 	if err != nil {
 		return err
 	}
+	ix.dropLive(b.settled...)
 	ix.mailboxes.indexed(b.mailboxes())
 	if caughtUp && !ix.caughtUp {
 		close(ix.mailboxes.caughtUp)
@@ -234,7 +235,7 @@ func (ix *indexer) enqueue(ctx context.Context, tx store.Querier, kinds map[stri
 			case e.kind != KindQueue || e.settled == settledMirrored:
 				jobs = append(jobs, ix.consumerJobs(e.id)...)
 			case e.settled == 0:
-				jobs = append(jobs, queue.New{Kind: OutboxKind, Key: e.id, Payload: []byte(e.id)})
+				jobs = append(jobs, ix.outboxJob(e))
 			}
 		}
 		if len(jobs) > 0 {
@@ -251,24 +252,37 @@ func (ix *indexer) enqueue(ctx context.Context, tx store.Querier, kinds map[stri
 	}
 }
 
+// outboxJob is the job of an entry that the outbox delivers: a rule's message has its own time and rank.
+func (ix *indexer) outboxJob(e unqueuedEntry) queue.New {
+	job := queue.New{Kind: OutboxKind, Key: e.id, Payload: []byte(e.id)}
+	var env Envelope
+	if err := json.Unmarshal([]byte(e.envelope), &env); err != nil {
+		ix.logger.Error("the envelope of an entry is not understood, its message goes out at once", "entry", e.id, "err", err)
+		return job
+	}
+	job.Priority, job.RunAt = env.Automation.Priority, env.Automation.NotBefore
+	return job
+}
+
 type unqueuedEntry struct {
-	id      string
-	kind    Kind
-	settled int
+	id       string
+	kind     Kind
+	settled  int
+	envelope string // of kind queue only
 }
 
 // unqueued takes entries that need jobs, oldest first, and notes that they got them.
 func (ix *indexer) unqueued(ctx context.Context, tx store.Querier) (found []unqueuedEntry, err error) {
 	rows, err := tx.QueryContext(ctx, `UPDATE entries SET queued = 1 WHERE id IN (
 			SELECT id FROM entries WHERE node = $1 AND queued = 0 AND state <> 'sealed' ORDER BY node, id LIMIT $2)
-		RETURNING id, kind, settled`, ix.node, batchRecords)
+		RETURNING id, kind, settled, CASE WHEN kind = 'queue' THEN envelope ELSE '' END`, ix.node, batchRecords)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var e unqueuedEntry
-		if err := rows.Scan(&e.id, (*string)(&e.kind), &e.settled); err != nil {
+		if err := rows.Scan(&e.id, (*string)(&e.kind), &e.settled, &e.envelope); err != nil {
 			return nil, err
 		}
 		found = append(found, e)

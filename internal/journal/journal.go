@@ -24,8 +24,10 @@ import (
 const (
 	// defaultNode is the name of the only node.
 	defaultNode = "main"
-	// defaultUnconfirmedAfter is more than an upstream may take to answer (RFC 5321, 4.5.3.2.6).
-	defaultUnconfirmedAfter = 15 * time.Minute
+	// defaultUnconfirmedAfter is long enough for most copies in mailboxes to come first.
+	defaultUnconfirmedAfter = 5 * time.Minute
+	// maxLive is more than a session may wait for a verdict (RFC 5321, 4.5.3.2.6: 10 minutes).
+	maxLive = time.Hour
 	// closeTimeout bounds how long Close waits for the index.
 	closeTimeout = 10 * time.Second
 )
@@ -48,7 +50,7 @@ type Options struct {
 	// master.key beside Dir.
 	KeyFile string
 	Sync    config.SyncMode // empty means always
-	// UnconfirmedAfter is how long a sealed entry waits for its verdict. Zero means 15 minutes.
+	// UnconfirmedAfter is how long a sealed entry waits whose session ended without a verdict. Zero means 5 minutes.
 	UnconfirmedAfter time.Duration
 	SegmentBytes     int64    // zero means segment.DefaultSegmentBytes
 	Consumers        []string // each gets a job of the kind JobKind(consumer) for each entry
@@ -58,6 +60,7 @@ type Options struct {
 	Logger     *slog.Logger          // nil means none
 	Registerer prometheus.Registerer // nil means none
 	FS         segment.FS            // nil means the operating system's
+	Now        func() time.Time      // the queue's clock; nil means time.Now
 }
 
 // OutboxKind is the kind of the job of an entry that the outbox delivers. Its key and
@@ -79,6 +82,7 @@ type Journal struct {
 	logger      *slog.Logger
 	metrics     *metrics
 	mailboxes   *mailboxes
+	now         func() time.Time
 
 	closed      chan struct{} // closed by Close, after the log
 	stop        context.CancelFunc
@@ -98,8 +102,11 @@ type Journal struct {
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	j := &Journal{
 		db: o.Store, queue: o.Queue, node: o.Node, consumers: o.Consumers, pace: o.Pace,
-		unconfirmed: o.UnconfirmedAfter, logger: o.Logger,
+		unconfirmed: o.UnconfirmedAfter, logger: o.Logger, now: o.Now,
 		closed: make(chan struct{}), done: make(chan struct{}), live: map[ID]time.Time{},
+	}
+	if j.now == nil {
+		j.now = time.Now
 	}
 	if j.node == "" {
 		j.node = defaultNode

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -289,17 +290,28 @@ func TestUnconfirmed(t *testing.T) {
 
 func TestLateVerdicts(t *testing.T) {
 	t.Parallel()
-	b := start(t, storetest.SQLite(t), journal.Options{UnconfirmedAfter: 10 * time.Millisecond})
-	// Neither has closed its entry: the journal waits four times as long for them.
+	var later atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	b := start(t, storetest.SQLite(t), journal.Options{UnconfirmedAfter: 10 * time.Millisecond, Now: now})
+	// Neither has closed its entry: the journal waits for them as long as an upstream may take, and longer.
 	yes, id1 := b.seal(1, nil)
 	no, id2 := b.seal(2, nil)
+	closed, id3 := b.seal(3, nil)
+	closed.Close()
+	b.untilState(id3, journal.StateUnconfirmed)
+	for _, id := range []journal.ID{id1, id2} {
+		if e, err := b.j.Entry(t.Context(), id); err != nil || e.State != journal.StateSealed {
+			t.Errorf("entry of a session that lives: %v, %v", e.State, err)
+		}
+	}
+	later.Store(int64(2 * time.Hour))
 	b.untilState(id1, journal.StateUnconfirmed)
 	b.untilState(id2, journal.StateUnconfirmed)
 	yes.Commit(accepted)
 	no.Discard("554 5.6.0 no")
 	b.untilState(id1, journal.StateConfirmed)
 	b.untilRefused(id2)
-	b.wantJobs(append(consumers(id1), consumers(id2)...)...) // those of id2 will not find it
+	b.wantJobs(slices.Concat(consumers(id1), consumers(id2), consumers(id3))...) // those of id2 will not find it
 	if _, err := b.j.Entry(t.Context(), id2); !errors.Is(err, journal.ErrNotFound) {
 		t.Errorf("refused entry: %v", err)
 	}

@@ -99,8 +99,9 @@ func (j *Journal) OpenMailbox(ctx context.Context, key MailboxKey, uidNext uint3
 }
 
 // Reserve keeps all sessions from claiming a message whose entry is under way without a Mailbox: one that is
-// appended. It ends with release, which may be called more than once.
-func (j *Journal) Reserve(key MailboxKey, uid uint32) (release func()) {
+// appended. It ends with release, which may be called more than once. It reports taken when a session was faster: the
+// upstream may show a message to others before it answers who appended it. The entry must not name its UID then.
+func (j *Journal) Reserve(key MailboxKey, uid uint32) (release func(), taken bool) {
 	return j.mailboxes.reserve(key.clean(), uid)
 }
 
@@ -124,22 +125,40 @@ func (m *Mailbox) Final(uid uint32) bool {
 // Claim reserves uid for this session's capture. It reports false when uid is final or another session has it.
 // A claim ends with Release, Captured, Settle or Close.
 func (m *Mailbox) Claim(uid uint32) bool {
+	mine, before := m.claim(uid)
+	if !mine || before {
+		return mine
+	}
+	// Looked at after the claim is there to be seen: of two at once at least one gives way.
 	if m.all.isReserved(m.key, uid) {
+		m.Release(uid)
 		return false
 	}
+	return true
+}
+
+// claim reports whether the claim is this session's, and whether it was before.
+func (m *Mailbox) claim(uid uint32) (mine, before bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if owner := m.claims[uid]; owner != nil {
-		return owner == m
+		return owner == m, true
 	}
 	if m.sets.contain(uid) {
-		return false
+		return false, false
 	}
 	if m.claims == nil {
 		m.claims = map[uint32]*Mailbox{}
 	}
 	m.claims[uid] = m
-	return true
+	return true, false
+}
+
+// taken reports whether a session has or had the message.
+func (m *mailbox) taken(uid uint32) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.claims[uid] != nil || m.sets.has(UIDCaptured, uid)
 }
 
 // Release gives this session's claim back: the capture failed, another may try.

@@ -254,12 +254,18 @@ func (r *mailboxes) remember(key MailboxKey, uid uint32) {
 }
 
 // reserve keeps a message that is about to be captured from being claimed, until release is called.
-func (r *mailboxes) reserve(key MailboxKey, uid uint32) (release func()) {
+func (r *mailboxes) reserve(key MailboxKey, uid uint32) (release func(), taken bool) {
+	m, release := r.addReserved(key, uid)
+	return release, m != nil && m.taken(uid)
+}
+
+// addReserved returns the ledger of the mailbox too; nil: it is not in memory.
+func (r *mailboxes) addReserved(key MailboxKey, uid uint32) (_ *mailbox, release func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	set := r.reserved[key]
+	m, set := r.loaded[key], r.reserved[key]
 	if set.Contains(uid) || set.Empty() && len(r.reserved) >= maxIdle {
-		return func() {}
+		return m, func() {}
 	}
 	set = set.Clone()
 	set.Add(uid, uid)
@@ -267,7 +273,7 @@ func (r *mailboxes) reserve(key MailboxKey, uid uint32) (release func()) {
 		r.reserved = map[MailboxKey]uidset.Set{}
 	}
 	r.reserved[key] = set
-	return func() {
+	return m, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		set := r.reserved[key].Clone()

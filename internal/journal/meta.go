@@ -37,6 +37,23 @@ const (
 	tagUIDValidity
 	tagUID
 	tagInternalDate
+	tagAutomation
+)
+
+// The tags of an automation.
+const (
+	tagEffect = iota + 1
+	tagRule
+	tagRun
+	tagSender
+	tagMessageID
+	tagList
+	tagEssential
+	tagAtMostOnce
+	tagCopy
+	tagPriority
+	tagNotBefore
+	tagExpiresAt
 )
 
 // The tags of a recipient.
@@ -85,7 +102,64 @@ func (m *meta) encode() []byte {
 	b = appendText(b, tagMailbox, e.Mailbox)
 	b = appendNumber(b, tagUIDValidity, uint64(e.UIDValidity))
 	b = appendNumber(b, tagUID, uint64(e.UID))
-	return appendTime(b, tagInternalDate, e.InternalDate)
+	b = appendTime(b, tagInternalDate, e.InternalDate)
+	if e.Automated() {
+		b = appendBytes(b, tagAutomation, e.Automation.encode())
+	}
+	return b
+}
+
+func (a *Automation) encode() []byte {
+	flag := func(b bool) uint64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	b := appendText(nil, tagEffect, a.Effect)
+	b = appendText(b, tagRule, a.Rule)
+	b = appendText(b, tagRun, a.Run)
+	b = appendText(b, tagSender, a.Sender)
+	b = appendText(b, tagMessageID, a.MessageID)
+	b = appendText(b, tagList, a.List)
+	b = appendNumber(b, tagEssential, flag(a.Essential))
+	b = appendNumber(b, tagAtMostOnce, flag(a.AtMostOnce))
+	b = appendNumber(b, tagCopy, flag(a.Copy))
+	b = appendNumber(b, tagPriority, uint64(max(a.Priority, 0)))
+	b = appendTime(b, tagNotBefore, a.NotBefore)
+	return appendTime(b, tagExpiresAt, a.ExpiresAt)
+}
+
+func (a *Automation) decode(b []byte) error {
+	return tagged(b, func(f field) (err error) {
+		switch f.tag {
+		case tagEffect:
+			a.Effect = string(f.value)
+		case tagRule:
+			a.Rule = string(f.value)
+		case tagRun:
+			a.Run = string(f.value)
+		case tagSender:
+			a.Sender = string(f.value)
+		case tagMessageID:
+			a.MessageID = string(f.value)
+		case tagList:
+			a.List = string(f.value)
+		case tagEssential:
+			a.Essential = true
+		case tagAtMostOnce:
+			a.AtMostOnce = true
+		case tagCopy:
+			a.Copy = true
+		case tagPriority:
+			a.Priority, err = f.code()
+		case tagNotBefore:
+			a.NotBefore, err = f.time()
+		case tagExpiresAt:
+			a.ExpiresAt, err = f.time()
+		}
+		return err
+	})
 }
 
 func (m *meta) decode(b []byte) error {
@@ -131,6 +205,8 @@ func (m *meta) decode(b []byte) error {
 			e.UID, err = f.uid()
 		case tagInternalDate:
 			e.InternalDate, err = f.time()
+		case tagAutomation:
+			err = e.Automation.decode(f.value)
 		}
 		return err
 	})

@@ -20,6 +20,11 @@ func fullMeta() meta {
 		Recipients: []Recipient{{Address: "b@example.org", Params: "NOTIFY=NEVER", Code: 250}, {}, {Address: "c@example.org", Code: 550, Reply: "5.1.1 no\xff"}},
 		Received:   time.Date(2026, 1, 2, 3, 4, 0, 1, zone), Mailbox: "已发送", UIDValidity: 4294967295, UID: 4294967295,
 		InternalDate: time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC),
+		Automation: Automation{
+			Effect: "run-7/receipt", Rule: "complaint-ticket", Run: "run-7", Sender: "service@example.com", MessageID: "e7@example.com", List: "news",
+			Essential: true, AtMostOnce: true, Copy: true, Priority: 20,
+			NotBefore: time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), ExpiresAt: time.Date(2026, 1, 4, 0, 0, 0, 0, time.UTC),
+		},
 	}}
 }
 
@@ -39,10 +44,11 @@ func TestMetaComesBack(t *testing.T) {
 		}
 	}
 	// A field of the envelope that the encoding does not know would be lost.
-	e := reflect.ValueOf(fullMeta().Envelope)
-	for i := range e.NumField() {
-		if name := e.Type().Field(i).Name; e.Field(i).IsZero() && name != "ID" && name != "Size" {
-			t.Errorf("the test lacks the field %s", name)
+	for _, e := range []reflect.Value{reflect.ValueOf(fullMeta().Envelope), reflect.ValueOf(fullMeta().Envelope.Automation)} {
+		for i := range e.NumField() {
+			if name := e.Type().Field(i).Name; e.Field(i).IsZero() && name != "ID" && name != "Size" {
+				t.Errorf("the test lacks the field %s", name)
+			}
 		}
 	}
 	verdict := Verdict{Code: 250, Text: "2.0.0 queued\nas 1", At: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), UIDValidity: 7, UID: 8}

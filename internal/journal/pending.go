@@ -45,7 +45,7 @@ const refusalTimeout = 2 * time.Second
 
 // Pending is an entry that is being written. Write and Seal belong to one goroutine; Commit,
 // Discard, Refuse and Close may be called from any. When no verdict will come, Close says so. An entry of the kinds fetch
-// and backfill has its verdict with Seal: what is said of it later means nothing.
+// and backfill, and one with an Automation, has its verdict with Seal: what is said of it later means nothing.
 type Pending struct {
 	journal *Journal
 	writer  *segment.Writer
@@ -62,7 +62,7 @@ type Pending struct {
 // Begin starts an entry. It gives env an ID and a time when it has none. Nothing is checked
 // yet: errors show at the first Write.
 func (j *Journal) Begin(env *Envelope) *Pending {
-	now := time.Now()
+	now := j.now().UTC()
 	if env.ID == (ID{}) {
 		env.ID = NewID(now)
 	}
@@ -105,15 +105,15 @@ func (p *Pending) Seal(ctx context.Context, env *Envelope) error {
 	}
 	env.InternalDate = plausible(env.InternalDate)
 	p.kind, p.place = env.Kind, env.Place()
-	now := time.Now()
+	now := p.journal.now()
 	b := (&meta{Envelope: *env, SealedAt: now}).encode()
-	if !env.Kind.settled() {
+	if !env.decided() {
 		p.journal.setLive(p.id, now)
 	}
 	err := p.writer.Seal(ctx, b)
 	p.mu.Lock()
 	p.handed = p.writer.Handed()
-	p.settled = p.settled || err == nil && env.Kind.settled()
+	p.settled = p.settled || err == nil && env.decided()
 	p.mu.Unlock()
 	if err != nil {
 		p.journal.dropLive(p.id)
@@ -133,7 +133,7 @@ func (p *Pending) Seal(ctx context.Context, env *Envelope) error {
 // wait for the disk.
 func (p *Pending) Commit(v Verdict) {
 	if v.At.IsZero() {
-		v.At = time.Now()
+		v.At = p.journal.now()
 	}
 	if p.settle(segment.KindCommit, v.encode(), p.journal.log.Mark) && p.kind == KindAppend {
 		place := p.place
@@ -182,17 +182,24 @@ func (p *Pending) settle(kind segment.Kind, payload []byte, mark func([16]byte, 
 		return false
 	}
 	p.settled = true
-	defer p.journal.dropLive(p.id)
 	if !p.handed {
+		p.journal.dropLive(p.id)
 		p.writer.Abort()
 		return false
 	}
 	err := mark(p.id, kind, payload)
-	if err != nil && !errors.Is(err, segment.ErrClosed) {
+	if err == nil && p.journal.fewLive() {
+		return true // it counts as live until the index has read the mark, lest it becomes unconfirmed in between
+	}
+	p.journal.dropLive(p.id)
+	if err == nil {
+		return true
+	}
+	if !errors.Is(err, segment.ErrClosed) {
 		// The entry becomes unconfirmed, which is handled, only later.
 		p.journal.logger.Warn("verdict of an entry was not stored", "entry", p.id, "err", err)
 	}
-	return err == nil
+	return false
 }
 
 func (j *Journal) setLive(id ID, at time.Time) {
@@ -201,10 +208,21 @@ func (j *Journal) setLive(id ID, at time.Time) {
 	j.live[id] = at
 }
 
-func (j *Journal) dropLive(id ID) {
+// manyLive bounds what is kept while the index waits for the store, which may be long.
+const manyLive = 100_000
+
+func (j *Journal) fewLive() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	delete(j.live, id)
+	return len(j.live) < manyLive
+}
+
+func (j *Journal) dropLive(ids ...ID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, id := range ids {
+		delete(j.live, id)
+	}
 }
 
 // isLive reports whether a verdict may still come from this process. It gives up on
@@ -213,7 +231,7 @@ func (j *Journal) isLive(id ID, now time.Time) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	since, ok := j.live[id]
-	if ok && now.Sub(since) > 4*j.unconfirmed {
+	if ok && now.Sub(since) > maxLive {
 		delete(j.live, id)
 		return false
 	}

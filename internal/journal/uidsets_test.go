@@ -228,7 +228,10 @@ func TestCapturedBeforeTheLedgerIsLoaded(t *testing.T) {
 	r.captured(key, 7)
 	r.captured(key, 8)
 	r.indexed([]mailboxUpdate{{key: key, changes: []uidChange{capturedUIDs(uidset.Of(8))}}})
-	release := r.reserve(key, 9)
+	release, taken := r.reserve(key, 9)
+	if taken {
+		t.Error("nobody has it, and it is said to be taken")
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // the database is away
 	if _, err := r.hold(ctx, key); err == nil {
@@ -245,5 +248,29 @@ func TestCapturedBeforeTheLedgerIsLoaded(t *testing.T) {
 	}
 	if got := r.recent[key].String(); got != "7" {
 		t.Errorf("%q is remembered, want 7", got)
+	}
+}
+
+// A session that was shown a message before the one that appends it had its answer keeps it, and the other one is told.
+func TestReserveTellsWhoWasFaster(t *testing.T) {
+	t.Parallel()
+	key := MailboxKey{Mailbox: "INBOX", UIDValidity: 1}
+	r := &mailboxes{loaded: map[MailboxKey]*mailbox{}}
+	m := &Mailbox{mailbox: &mailbox{all: r, key: key}}
+	other := &Mailbox{mailbox: m.mailbox}
+	r.loaded[key] = m.mailbox
+	if !m.Claim(7) {
+		t.Fatal("a message of nobody cannot be claimed")
+	}
+	m.Captured(8)
+	for uid, want := range map[uint32]bool{7: true, 8: true, 9: false} {
+		release, taken := r.reserve(key, uid)
+		if taken != want {
+			t.Errorf("UID %d: taken %v, want %v", uid, taken, want)
+		}
+		if other.Claim(uid) {
+			t.Errorf("UID %d: claimed what is reserved", uid)
+		}
+		release()
 	}
 }

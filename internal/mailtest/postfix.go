@@ -3,10 +3,12 @@ package mailtest
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -16,8 +18,9 @@ import (
 )
 
 // PostfixServer is a real Postfix that takes submissions with Dovecot's SASL and
-// delivers to the users' maildirs. Mail to other domains is discarded; an unknown
-// user of example.com is refused at RCPT.
+// delivers to the users' maildirs. Mail to other domains is discarded, but mail to
+// refused.example comes back with a report; an unknown user of the users' domains
+// is refused at RCPT.
 type PostfixServer struct {
 	SubmissionAddr  string // STARTTLS, host:port
 	SubmissionsAddr string // TLS from the first byte
@@ -54,7 +57,7 @@ smtpd_peername_lookup = no
 smtp_host_lookup = native
 smtputf8_enable = yes
 
-virtual_mailbox_domains = example.com
+virtual_mailbox_domains = {{.Domains}}
 virtual_mailbox_maps = texthash:{{.Dir}}/etc/mailboxes
 virtual_mailbox_base = {{.Dovecot.Dir}}/mail
 virtual_uid_maps = static:8
@@ -64,6 +67,7 @@ virtual_mailbox_limit = 0
 mailbox_size_limit = 0
 virtual_transport = virtual
 default_transport = discard
+transport_maps = inline:{ {refused.example = refused:} }
 
 message_size_limit = 67108864
 queue_minfree = 0
@@ -124,6 +128,8 @@ showq     unix  n - n - - showq
 error     unix  - - n - - error
 retry     unix  - - n - - error
 discard   unix  - - n - - discard
+refused   unix  - n n - - pipe
+  user=nobody argv=/bin/false
 local     unix  - n n - - local
 virtual   unix  - n n - - virtual
 anvil     unix  - - n - 1 anvil
@@ -132,7 +138,7 @@ postlog   unix-dgram n - n - 1 postlogd
 `))
 
 // Postfix starts a Postfix, and a Dovecot for its logins and mailboxes, for the
-// users, all of example.com, or for Users() when there are none. It needs root.
+// users, or for Users() when there are none. It needs root.
 func Postfix(t testing.TB, users ...User) *PostfixServer {
 	t.Helper()
 	needRoot(t, "Postfix")
@@ -161,12 +167,15 @@ func Postfix(t testing.TB, users ...User) *PostfixServer {
 		t.Fatal(err)
 	}
 	var boxes strings.Builder
+	domains := map[string]bool{}
 	for _, u := range d.Users {
+		_, domain, _ := strings.Cut(u.Name, "@")
+		domains[domain] = true
 		fmt.Fprintf(&boxes, "%s %s/Maildir/\n", u.Name, u.Name)
 	}
 	writeFile(t, filepath.Join(p.conf, "mailboxes"), boxes.String(), 0o644)
 	data := map[string]any{
-		"Dir": p.dir, "Certs": p.Certs,
+		"Dir": p.dir, "Certs": p.Certs, "Domains": strings.Join(slices.Sorted(maps.Keys(domains)), " "),
 		"Dovecot":    map[string]string{"Dir": d.dir, "AuthSocket": d.AuthSocket},
 		"Submission": p.SubmissionAddr, "Submissions": p.SubmissionsAddr, "Proxied": p.ProxiedAddr, "Relay": p.RelayAddr,
 	}

@@ -226,7 +226,11 @@ func FreePort(t testing.TB) int {
 // servers change users, and a Unix socket's path has at most 107 bytes.
 func dir(t testing.TB) string {
 	t.Helper()
-	d, err := os.MkdirTemp("/tmp", "hg")
+	parent := os.TempDir()
+	if info, err := os.Stat(parent); err != nil || info.Mode()&os.ModeSticky == 0 || len(parent) > len("/dev/shm/heliograph") {
+		parent = "/tmp" // short, and open to all
+	}
+	d, err := os.MkdirTemp(parent, "hg")
 	if err != nil {
 		t.Fatal(err)
 	}

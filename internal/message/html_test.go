@@ -102,6 +102,33 @@ func TestAttacksLeaveNothing(t *testing.T) {
 	}
 }
 
+// Words behind what is opened and never closed, or closed and never opened, are words; those in what is closed are not.
+func TestUnclosedElementsKeepWords(t *testing.T) {
+	t.Parallel()
+	for _, before := range []string{
+		`<iframe src="https://evil.test/">`, `<IFRAME>`, `<object data="https://evil.test/x">`, `<object><object></object>`, `<embed src="https://evil.test/x">`,
+		`<svg>`, `<svg/>`, `<math>`, `<template>`, `<select><option>`, `<textarea>`, `<title>`, `<noscript>`, `<xml>`, `</object><object></object>`,
+		`</iframe><iframe></iframe>`, `<object><iframe></object>`, `<iframe><iframe><iframe>`, `<<object></object>object>`, `<object><svg></object>`,
+		`</title></script><script>x()</script>`, `<iframe><style>p{color:red}</style>`, `<textarea></textareas>`, `<noscript></noscript`,
+	} {
+		m := pageOf(t, "<p>before</p>"+before+`<p style="position: fixed; color: red">after</p><p>end</p>`, message.Options{})
+		checkSafe(t, m.HTML)
+		if !strings.Contains(m.HTML, ">after<") || !strings.Contains(m.HTML, ">end<") {
+			t.Errorf("%s: words are lost: %s", before, m.HTML)
+		}
+		if strings.Contains(m.HTML, "position") || strings.Contains(m.HTML, "evil.test") {
+			t.Errorf("%s leaves %s", before, m.HTML)
+		}
+		if !strings.Contains(m.Text, "after") || !strings.Contains(m.Text, "end") {
+			t.Errorf("%s: the text lost words: %q", before, m.Text)
+		}
+	}
+	m := pageOf(t, `<p>a</p><object>o1</object><object><svg>o2</svg></object><iframe>o3</iframe><select><option>o4</select><script>o5</script><p>b</p><style>o6`, message.Options{})
+	if strings.Contains(m.HTML, "o1") || strings.ContainsAny(m.HTML, "123456") || !strings.Contains(m.HTML, "<p>b</p>") {
+		t.Errorf("what is no words: %s", m.HTML)
+	}
+}
+
 // What a page says is kept beside what it does.
 func TestSanitizedKeepsWords(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/microcosm-cc/bluemonday"
-	"golang.org/x/net/html"
 )
 
 // plainValue is what the value of a style may be: no quotes, backslashes or comments, and no
@@ -40,7 +39,7 @@ var policy = sync.OnceValue(func() *bluemonday.Policy {
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
 	p.AddTargetBlankToFullyQualifiedLinks(true)
-	p.SkipElementsContent("style", "script", "title", "object", "embed", "svg", "math", "template", "noscript", "iframe", "select", "textarea", "xml")
+	p.SkipElementsContent("style", "script", "title") // what else is no words, prepare has taken away
 	return p
 })
 
@@ -103,7 +102,7 @@ func sanitize(page string, limit int) (clean string, whole bool) {
 	if page == "" {
 		return "", true
 	}
-	clean = strings.TrimSpace(policy().Sanitize(plainStyles(page)))
+	clean = strings.TrimSpace(policy().Sanitize(prepare(page)))
 	if len(clean) <= limit {
 		return clean, true
 	}
@@ -111,52 +110,7 @@ func sanitize(page string, limit int) (clean string, whole bool) {
 	if tag := strings.LastIndexByte(page[:cut], '<'); tag > strings.LastIndexByte(page[:cut], '>') {
 		cut = tag
 	}
-	return strings.TrimSpace(policy().Sanitize(plainStyles(strings.ToValidUTF8(page[:cut], "")))), false
-}
-
-// plainStyles returns the page with its style attributes cleaned.
-func plainStyles(page string) string {
-	z := html.NewTokenizer(strings.NewReader(page))
-	cleaned := map[string]string{} // programs write the same style over and over
-	var out, tag bytes.Buffer
-	out.Grow(len(page))
-	for {
-		kind := z.Next()
-		if kind == html.ErrorToken {
-			return out.String()
-		}
-		from := out.Len()
-		out.Write(z.Raw()) // before the parts of the tag are taken out of it in place
-		if kind != html.StartTagToken && kind != html.SelfClosingTagToken || !mayHaveStyle(out.Bytes()[from:]) {
-			continue
-		}
-		name, more := z.TagName()
-		styled := false
-		tag.Reset()
-		tag.WriteString("<" + string(name))
-		for n := 0; more && n < maxAttributes; n++ {
-			var k, v []byte
-			k, v, more = z.TagAttr()
-			value := string(v)
-			if string(k) == "style" {
-				styled = true
-				clean, known := cleaned[value]
-				if !known {
-					clean = cleanStyle(value)
-					cleaned[value] = clean
-				}
-				if value = clean; value == "" {
-					continue
-				}
-			}
-			tag.WriteString(" " + string(k) + `="` + html.EscapeString(value) + `"`)
-		}
-		if styled || more {
-			out.Truncate(from)
-			tag.WriteString(">")
-			out.Write(tag.Bytes())
-		}
-	}
+	return strings.TrimSpace(policy().Sanitize(prepare(strings.ToValidUTF8(page[:cut], "")))), false
 }
 
 // mayHaveStyle spares most tags being taken apart.

@@ -82,7 +82,7 @@ func excuse(text string) bool {
 func (p *parser) read(c *content) {
 	switch {
 	case c.text == "" && c.html != "" && !c.plain:
-		r := readPage(c.html, 2*p.o.MaxText)
+		r := readPage(mend(c.html), 2*p.o.MaxText)
 		p.flagUnless(!r.cut, FlagTruncated)
 		if r.text == "" { // a page that hides all it has
 			r.text = keyWords(c.html, 2*p.o.MaxText)

@@ -31,6 +31,14 @@ type waiter struct {
 // Send posts a message, alone or with others, and returns when it was taken. Errors are of package crmclient, with a class and,
 // where a person must do something, a remedy.
 func (c *Channel) Send(ctx context.Context, m Message) error {
+	switch {
+	case len(m.To) > 0 && c.caller == nil:
+		return &crmclient.Error{Class: crmclient.ClassConfiguration, Message: ErrNotPersonal.Error(), Err: ErrNotPersonal, Remedy: "add app to the notifier, or name a group"}
+	case len(m.To) > 0:
+		return c.caller.sendTo(ctx, bounded(m, c.now()))
+	case c.transport == nil:
+		return &crmclient.Error{Class: crmclient.ClassConfiguration, Message: "this notifier reaches people only, and the message is for nobody", Remedy: "add url, the address of a group's robot"}
+	}
 	w := &waiter{message: bounded(m, c.now()), ctx: ctx, result: make(chan error, 1)}
 	if err := c.enqueue(w); err != nil {
 		return err

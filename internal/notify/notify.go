@@ -14,7 +14,9 @@
 //	text.go      bounds, cutting, what neutralises markup
 //	dingtalk.go, wecom.go, feishu.go, slack.go, teams.go, webhook.go    the vendors
 //
-// It does not post to single people, except by mentioning them in a group, and takes no answers.
+//	people.go, apps.go    messages to single people, by an app of the vendor's (DingTalk, WeCom, Feishu)
+//
+// A message with To goes to these people alone, by the channel's app, at once and not in a digest. It takes no answers.
 package notify
 
 import (
@@ -56,7 +58,10 @@ type Message struct {
 	Facts    []Fact
 	Links    []Link
 	Mentions []string // mail addresses of those to be mentioned
-	At       time.Time
+	// To are mail addresses of those whom the message is for, in place of the group. A channel without an app answers with ErrNotPersonal; those
+	// whom the vendor does not know are in an UnknownPeopleError, and the others have got it then.
+	To []string
+	At time.Time
 }
 
 // Fact is a name and a value, shown beside each other.
@@ -92,7 +97,8 @@ type Channel struct {
 	vendor    vendor
 	url       *url.URL
 	people    map[string]string
-	transport *crmclient.Transport
+	transport *crmclient.Transport // to the group; nil without one
+	caller    *caller              // to people; nil without an app
 	limiter   limit.Limiter
 	now       func() time.Time
 	metrics   *metrics
@@ -108,12 +114,8 @@ type Channel struct {
 
 // New checks a section of the configuration and builds the channel, without using the network.
 func New(cfg config.Notifier, d Deps) (*Channel, error) {
-	u, err := crmclient.ParseURL(cfg.URL.Reveal())
-	if err != nil {
-		return nil, fmt.Errorf("notifier %q: url: %w", cfg.Name, err)
-	}
 	c := &Channel{
-		name: cfg.Name, url: u, people: map[string]string{}, limiter: d.Limiter, now: d.Now, log: d.Logger,
+		name: cfg.Name, people: map[string]string{}, limiter: d.Limiter, now: d.Now, log: d.Logger,
 		more: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if c.now == nil {
@@ -128,25 +130,45 @@ func New(cfg config.Notifier, d Deps) (*Channel, error) {
 	for address, id := range cfg.People {
 		c.people[strings.ToLower(address)] = id
 	}
+	var err error
 	if c.vendor, err = vendorOf(cfg, c.people); err != nil {
 		return nil, fmt.Errorf("notifier %q: %w", cfg.Name, err)
 	}
 	if c.metrics, err = newMetrics(d.Registerer); err != nil {
 		return nil, err
 	}
+	if cfg.App.ID != "" {
+		if c.caller, err = newCaller(cfg, c.people, d, c.now); err != nil {
+			return nil, fmt.Errorf("notifier %q: %w", cfg.Name, err)
+		}
+	}
+	if !cfg.URL.IsZero() || c.caller == nil {
+		if err := c.openGroup(cfg, d); err != nil {
+			return nil, fmt.Errorf("notifier %q: %w", cfg.Name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.stop = cancel
+	go c.run(ctx)
+	return c, nil
+}
+
+// Personal says whether the channel reaches single people.
+func (c *Channel) Personal() bool { return c.caller != nil }
+
+func (c *Channel) openGroup(cfg config.Notifier, d Deps) error {
+	u, err := crmclient.ParseURL(cfg.URL.Reveal())
+	if err != nil {
+		return fmt.Errorf("url: %w", err)
+	}
+	c.url = u
 	c.transport, err = crmclient.Deps{Target: "notify:" + cfg.Name, UserAgent: d.UserAgent, Logger: d.Logger}.Transport(
 		crmclient.Settings{Timeout: cfg.Timeout, AllowPrivate: cfg.AllowPrivate, CAFile: cfg.CAFile, Proxy: cfg.Proxy},
 		crmclient.Options{
 			URL: u, NoRedirects: true, HidePath: true, // keys are in paths and queries
 			MaxConcurrent: 1, Secrets: []string{cfg.Secret.Reveal()},
 		})
-	if err != nil {
-		return nil, fmt.Errorf("notifier %q: %w", cfg.Name, err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c.stop = cancel
-	go c.run(ctx)
-	return c, nil
+	return err
 }
 
 func vendorOf(cfg config.Notifier, people map[string]string) (vendor, error) {
@@ -170,14 +192,28 @@ func vendorOf(cfg config.Notifier, people map[string]string) (vendor, error) {
 // Name returns the channel's name in the configuration.
 func (c *Channel) Name() string { return c.name }
 
-// Check connects to the vendor and agrees on TLS; it posts nothing. It returns a line for a person.
-func (c *Channel) Check(ctx context.Context) (string, error) { return c.transport.Probe(ctx) }
+// Check connects to the vendor and agrees on TLS, and gets a token for the app; it posts nothing. It returns a line for a person.
+func (c *Channel) Check(ctx context.Context) (string, error) {
+	if c.caller != nil {
+		if _, err := c.caller.access(ctx); err != nil || c.transport == nil {
+			return "the app has a token", err
+		}
+	}
+	return c.transport.Probe(ctx)
+}
 
 // Close ends the channel. Messages that still wait get an error.
 func (c *Channel) Close() error {
 	c.stop()
 	<-c.done
-	return c.transport.Close()
+	var errs []error
+	if c.transport != nil {
+		errs = append(errs, c.transport.Close())
+	}
+	if c.caller != nil {
+		errs = append(errs, c.caller.transport.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // errClosed is inside the error of messages that waited when the channel was closed.

@@ -16,8 +16,10 @@ type Filter struct {
 	IDs                 []int64
 	Kind, Key, OrderKey string
 	State               State
-	Before              int64 // only jobs with a lower id: pass the last one's to page on
-	Limit               int   // 0 means 100
+	Kinds               []string // any of these; empty: all
+	States              []State  // any of these; empty: all
+	Before              int64    // only jobs with a lower id: pass the last one's to page on
+	Limit               int      // 0 means 100
 }
 
 const defaultLimit = 100
@@ -37,6 +39,21 @@ func (q *Queue) List(ctx context.Context, f Filter) ([]Job, error) {
 			where = append(where, c.column+" = "+arg(c.value))
 		}
 	}
+	oneOf := func(column string, values []string) {
+		marks := make([]string, len(values))
+		for i, v := range values {
+			marks[i] = arg(v)
+		}
+		if len(values) > 0 {
+			where = append(where, column+" IN ("+strings.Join(marks, ", ")+")")
+		}
+	}
+	oneOf("kind", f.Kinds)
+	states := make([]string, len(f.States))
+	for i, s := range f.States {
+		states[i] = string(s)
+	}
+	oneOf("state", states)
 	if f.Before > 0 {
 		where = append(where, "id < "+arg(f.Before))
 	}
@@ -63,7 +80,8 @@ func (q *Queue) List(ctx context.Context, f Filter) ([]Job, error) {
 
 // Redrive makes jobs run again now, with all their attempts before them, and returns how
 // many. It takes discarded and cancelled jobs, unless a job with the same key is
-// live by now, and those that wait for their time. The reason of the last
+// live by now, and those that wait for their time. One that runs now is not counted, but runs once more at once
+// where its attempt ends with a wait: what it waits for may be what has just come. The reason of the last
 // failure stays until the next attempt ends.
 func (q *Queue) Redrive(ctx context.Context, ids ...int64) (redriven int, err error) {
 	redriven, err = q.change(ctx, ids, func(ctx context.Context, tx store.Querier, j Job) (bool, error) {
@@ -71,6 +89,10 @@ func (q *Queue) Redrive(ctx context.Context, ids ...int64) (redriven int, err er
 		case StateScheduled, StateRetryable:
 			_, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'available', attempt = 0, run_at = $2 WHERE id = $1`, j.ID, q.now())
 			return err == nil, err
+		case StateRunning:
+			// An earlier time than it was claimed for is the mark.
+			_, err := tx.ExecContext(ctx, `UPDATE jobs SET run_at = run_at - 1 WHERE id = $1`, j.ID)
+			return false, err
 		case StateDiscarded, StateCancelled:
 		default:
 			return false, nil
@@ -94,6 +116,18 @@ func (q *Queue) Redrive(ctx context.Context, ids ...int64) (redriven int, err er
 		q.Wake()
 	}
 	return redriven, nil
+}
+
+// Hurry makes the live job with a key run now if it waits for its time, in the caller's transaction, and returns whether it did. What
+// runs, or may run already, stays as it is. Call Wake after the commit.
+func (q *Queue) Hurry(ctx context.Context, tx store.Querier, kind, key string) (bool, error) {
+	r, err := tx.ExecContext(ctx, `
+		UPDATE jobs SET state = 'available', run_at = $3 WHERE kind = $1 AND key = $2 AND state IN ('scheduled', 'retryable')`, kind, key, q.now())
+	if err != nil {
+		return false, fmt.Errorf("hurrying a job: %w", err)
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
 }
 
 // Drop cancels live jobs and dead letters and returns how many. A worker that runs one

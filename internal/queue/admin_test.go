@@ -1,6 +1,8 @@
 package queue_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +32,7 @@ func TestRedrive(t *testing.T) {
 			t.Fatalf("dead letters: %q, %v", keys(dead), err)
 		}
 		running := b.claimOne() // b runs: a must wait behind it
-		redrive(1, dead[0].ID, b.one("c").ID, running.ID, 1<<40)
+		redrive(1, dead[0].ID, b.one("c").ID, 1<<40)
 		if got := b.claim(9); len(got) != 0 {
 			t.Fatalf("claimed %q beside b", keys(got))
 		}
@@ -48,6 +50,39 @@ func TestRedrive(t *testing.T) {
 		redrive(0, again.ID)
 		if n, err := b.Drop(t.Context(), "seen", again.ID); n != 1 || err != nil {
 			t.Errorf("dropping a dead letter: %d, %v", n, err)
+		}
+	})
+}
+
+// What a job waits for may come while it runs and has looked already: it looks once more, and then waits as it says.
+func TestRedriveOfWhatRuns(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, action := range []queue.Action{queue.Snooze, queue.Retry} {
+			b := newBench(t, db)
+			kind := "k" + string(action)
+			b.add(queue.New{Kind: kind, Key: "a"})
+			later := b.clock.Now().Add(time.Hour)
+			wait := func() {
+				t.Helper()
+				jobs, err := b.Claim(t.Context(), kind, 9, time.Minute)
+				if err != nil || len(jobs) != 1 {
+					t.Fatalf("%s: claimed %d, %v", action, len(jobs), err)
+				}
+				b.finish(queue.Result{Job: jobs[0], Action: action, At: later})
+			}
+			jobs, err := b.Claim(t.Context(), kind, 9, time.Minute)
+			if err != nil || len(jobs) != 1 {
+				t.Fatalf("%s: claimed %d, %v", action, len(jobs), err)
+			}
+			if n, err := b.Redrive(t.Context(), jobs[0].ID); n != 0 || err != nil {
+				t.Fatalf("%s: Redrive = %d, %v", action, n, err)
+			}
+			b.finish(queue.Result{Job: jobs[0], Action: action, At: later})
+			wait() // at once, without the clock
+			if jobs, err := b.Claim(t.Context(), kind, 9, time.Minute); err != nil || len(jobs) != 0 {
+				t.Errorf("%s: claimed %q before its time, %v", action, keys(jobs), err)
+			}
 		}
 	})
 }
@@ -134,6 +169,50 @@ func TestStats(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+func TestHurry(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBench(t, db)
+		hurry := func(key string, want bool, undo error) {
+			t.Helper()
+			err := db.Write(t.Context(), func(ctx context.Context, tx store.Querier) error {
+				got, err := b.Hurry(ctx, tx, "k", key)
+				if err != nil || got != want {
+					t.Errorf("Hurry(%q) = %t, %v; want %t", key, got, err, want)
+				}
+				return undo
+			})
+			if !errors.Is(err, undo) {
+				t.Fatal(err)
+			}
+		}
+		later := b.clock.Now().Add(time.Hour)
+		b.add(queue.New{Kind: "k", Key: "a", RunAt: later}, queue.New{Kind: "other", Key: "a", RunAt: later}, queue.New{Kind: "k", Key: "b", RunAt: later})
+		hurry("nobody", false, nil)
+		hurry("a", true, errors.New("the transaction fails"))
+		if jobs := b.claim(9); len(jobs) != 0 {
+			t.Fatalf("claimed %q of a transaction that was rolled back", keys(jobs))
+		}
+		hurry("a", true, nil)
+		hurry("a", false, nil) // it waits for a worker only
+		j := b.claimOne()
+		if j.Key != "a" || j.Attempt != 1 {
+			t.Fatalf("claimed %+v, want a alone", j)
+		}
+		hurry("a", false, nil) // it runs, and keeps its lease
+		b.finish(queue.Result{Job: j, Action: queue.Retry, At: later})
+		hurry("a", true, nil)
+		if j = b.claimOne(); j.Key != "a" || j.Attempt != 2 {
+			t.Fatalf("claimed %+v, want the retry", j)
+		}
+		b.finish(queue.Result{Job: j, Action: queue.Discard})
+		hurry("a", false, nil) // a dead letter stays one
+		if jobs, err := b.List(t.Context(), queue.Filter{Kind: "other"}); err != nil || len(jobs) != 1 || jobs[0].State != queue.StateScheduled {
+			t.Errorf("the job of another kind is %+v, %v", jobs, err)
 		}
 	})
 }

@@ -18,6 +18,7 @@ type outcome struct {
 	state      State
 	attempt    int
 	runAt      int64
+	claimedAt  int64 // the time for which it was due when it was claimed: an earlier one in its row means that it is to run again
 	finishedAt int64 // 0 while live
 	reason     string
 }
@@ -73,7 +74,7 @@ func (q *Queue) Finish(ctx context.Context, tx store.Querier, results ...Result)
 // outcome works out what becomes of the job.
 func (r Result) outcome(now int64) (outcome, error) {
 	j := r.Job
-	o := outcome{id: j.ID, fence: j.Fence, attempt: j.Attempt, runAt: store.Micros(j.RunAt), reason: clip(r.Reason)}
+	o := outcome{id: j.ID, fence: j.Fence, attempt: j.Attempt, runAt: store.Micros(j.RunAt), claimedAt: store.Micros(j.RunAt), reason: clip(r.Reason)}
 	end := func(s State) { o.state, o.finishedAt = s, now }
 	switch r.Action {
 	case Complete:
@@ -121,10 +122,11 @@ func applySQLite(ctx context.Context, tx store.Querier, outcomes []outcome) (map
 	for _, o := range outcomes {
 		var key orderKey
 		err := tx.QueryRowContext(ctx, `
-			UPDATE jobs SET state = $3, attempt = $4, run_at = $5, finished_at = NULLIF($6, 0), last_error = $7, lease_until = 0
+			UPDATE jobs SET state = CASE WHEN run_at <> $8 AND $6 = 0 THEN 'available' ELSE $3 END, attempt = $4,
+				run_at = CASE WHEN run_at <> $8 AND $6 = 0 THEN run_at ELSE $5 END, finished_at = NULLIF($6, 0), last_error = $7, lease_until = 0
 			WHERE id = $1 AND fence = $2 AND state = 'running'
 			RETURNING kind, order_key`,
-			o.id, o.fence, string(o.state), o.attempt, o.runAt, o.finishedAt, o.reason).Scan(&key.kind, &key.key)
+			o.id, o.fence, string(o.state), o.attempt, o.runAt, o.finishedAt, o.reason, o.claimedAt).Scan(&key.kind, &key.key)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
@@ -138,21 +140,22 @@ func applySQLite(ctx context.Context, tx store.Querier, outcomes []outcome) (map
 
 // applyPostgres does the same in one round trip.
 func applyPostgres(ctx context.Context, tx store.Querier, outcomes []outcome) (_ map[int64]orderKey, err error) {
-	var ids, fences, attempts, runs, finished []int64
+	var ids, fences, attempts, runs, finished, claimed []int64
 	var states, reasons []string
 	for _, o := range outcomes {
 		ids, fences, attempts = append(ids, o.id), append(fences, o.fence), append(attempts, int64(o.attempt))
 		runs, finished = append(runs, o.runAt), append(finished, o.finishedAt)
-		states, reasons = append(states, string(o.state)), append(reasons, o.reason)
+		states, reasons, claimed = append(states, string(o.state)), append(reasons, o.reason), append(claimed, o.claimedAt)
 	}
 	rows, err := tx.QueryContext(ctx, `
-		UPDATE jobs SET state = o.state, attempt = o.attempt, run_at = o.run_at,
+		UPDATE jobs SET state = CASE WHEN jobs.run_at <> o.claimed_at AND o.finished_at = 0 THEN 'available' ELSE o.state END, attempt = o.attempt,
+			run_at = CASE WHEN jobs.run_at <> o.claimed_at AND o.finished_at = 0 THEN jobs.run_at ELSE o.run_at END,
 			finished_at = NULLIF(o.finished_at, 0), last_error = o.reason, lease_until = 0
-		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
-			AS o(id, fence, state, attempt, run_at, finished_at, reason)
+		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[])
+			AS o(id, fence, state, attempt, run_at, finished_at, reason, claimed_at)
 		WHERE jobs.id = o.id AND jobs.fence = o.fence AND jobs.state = 'running'
 		RETURNING jobs.id, jobs.kind, jobs.order_key`,
-		ids, fences, states, attempts, runs, finished, reasons)
+		ids, fences, states, attempts, runs, finished, reasons, claimed)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type modelJob struct {
 	attempt, max  int
 	priority      int
 	runAt, lease  time.Time
+	again         bool        // redriven while it runs
 	claims        []queue.Job // all that were ever handed out; the last is in force while running
 }
 
@@ -103,9 +104,13 @@ func (m *model) finish(j *modelJob, claim queue.Job, action queue.Action, at tim
 	case queue.Cancel:
 		j.state = queue.StateCancelled
 	case queue.Snooze:
-		j.state, j.attempt, j.runAt = queue.StateScheduled, claim.Attempt-1, at
+		if j.state, j.attempt = queue.StateScheduled, claim.Attempt-1; !j.again {
+			j.runAt = at
+		}
 	case queue.Retry:
-		j.state, j.runAt = queue.StateRetryable, at
+		if j.state = queue.StateRetryable; !j.again {
+			j.runAt = at
+		}
 		if j.max >= 0 && claim.Attempt >= j.max {
 			j.state = queue.StateDiscarded
 		}
@@ -178,7 +183,7 @@ func play(t *rapid.T, m *model) {
 			for _, j := range jobs {
 				got = append(got, j.ID)
 				mj := m.byID(j.ID)
-				mj.state, mj.lease, mj.attempt = queue.StateRunning, m.b.clock.Now().Add(30*time.Second), mj.attempt+1
+				mj.state, mj.lease, mj.attempt, mj.again = queue.StateRunning, m.b.clock.Now().Add(30*time.Second), mj.attempt+1, false
 				if len(mj.claims) > 0 && j.Fence <= mj.claims[len(mj.claims)-1].Fence || j.Attempt != mj.attempt {
 					t.Fatalf("claimed as %+v after %+v", j, mj)
 				}
@@ -209,6 +214,13 @@ func play(t *rapid.T, m *model) {
 		},
 		"redrive": func(t *rapid.T) {
 			for _, j := range m.jobs {
+				if j.state == queue.StateRunning && rapid.Bool().Draw(t, "while it runs") {
+					if n, err := m.b.Redrive(ctx, j.id); n != 0 || err != nil {
+						t.Fatalf("redrove %d that runs, %v", n, err)
+					}
+					j.runAt, j.again = j.runAt.Add(-time.Microsecond), true
+					return
+				}
 				if j.state != queue.StateDiscarded && j.state != queue.StateCancelled {
 					continue
 				}

@@ -255,6 +255,21 @@ func TestRender(t *testing.T) {
 	}
 }
 
+func TestUndivided(t *testing.T) {
+	t.Parallel()
+	const begin, end = "-- +goose StatementBegin\n", "-- +goose StatementEnd\n"
+	for text, want := range map[string]string{
+		"-- About.\n\n-- +goose Up\nA;\n-- why\nB;\n\n-- +goose Down\nC;": "-- About.\n\n-- +goose Up\n" + begin + "A;\n-- why\nB;\n\n" + end + "-- +goose Down\n" + begin + "C;\n" + end,
+		"-- +goose Up\nA;\n" + begin + "B; C;\n" + end + "D;\n":           "-- +goose Up\n" + begin + "A;\nB; C;\nD;\n\n" + end,
+		"-- +goose NO TRANSACTION\n-- +goose Up\nA;\n":                    "-- +goose NO TRANSACTION\n-- +goose Up\nA;\n",
+		"-- +goose ENVSUB ON\n-- +goose Up\nA;\n":                         "-- +goose ENVSUB ON\n-- +goose Up\n" + begin + "A;\n\n" + end,
+	} {
+		if got := undivided(text); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
 // Every migration can be read in both dialects, and has a number of its own.
 func TestMigrationFiles(t *testing.T) {
 	t.Parallel()

@@ -83,6 +83,40 @@ func (d Dialect) render(text string) (string, error) {
 	return text, nil
 }
 
+// undivided marks each direction of a migration as one statement. The database then finds the ends of the statements,
+// as it does anyway. goose would look for them with a buffer of 4 MiB for each line, which
+// takes many times as long as to run them. What runs outside a transaction is left to goose: there each
+// statement has to go alone.
+func undivided(text string) string {
+	const mark = "-- +goose "
+	if strings.Contains(text, mark+"NO TRANSACTION") {
+		return text
+	}
+	var b strings.Builder
+	inside := false
+	end := func() {
+		if inside {
+			b.WriteString(mark + "StatementEnd\n")
+		}
+	}
+	for line := range strings.Lines(text) {
+		word, marked := strings.CutPrefix(line, mark)
+		switch word = strings.TrimSpace(word); {
+		case !marked:
+			b.WriteString(line)
+		case word == "Up" || word == "Down":
+			end()
+			b.WriteString(mark + word + "\n" + mark + "StatementBegin\n")
+			inside = true
+		case word != "StatementBegin" && word != "StatementEnd":
+			b.WriteString(line)
+		}
+	}
+	b.WriteByte('\n')
+	end()
+	return b.String()
+}
+
 // rendered is the folder of migrations in the words of one dialect.
 type rendered struct {
 	fs.FS
@@ -105,7 +139,7 @@ func (r rendered) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "render", Path: name, Err: err}
 	}
 	info, err := f.Stat()
-	return &renderedFile{Reader: strings.NewReader(text), info: info}, err
+	return &renderedFile{Reader: strings.NewReader(undivided(text)), info: info}, err
 }
 
 type renderedFile struct {

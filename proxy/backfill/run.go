@@ -203,6 +203,9 @@ func (w *run) connect(ctx context.Context) error {
 	if w.rule.Policy == config.CaptureNone {
 		return fmt.Errorf("nothing of %s is to be captured: capture.policy is none for this account", w.account)
 	}
+	if w.r.opts.Paused != nil && w.r.opts.Paused(w.account) {
+		return fmt.Errorf("capture of %s is paused: resume it first", w.account)
+	}
 	if err := w.r.mayLogIn(ctx, w.account); err != nil {
 		return err
 	}

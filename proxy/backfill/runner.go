@@ -31,10 +31,11 @@ type Settings struct {
 type Options struct {
 	Settings   func() Settings
 	Journal    *journal.Journal
-	Failures   *limit.Failures // nil: failed logins are not counted
-	Limiter    limit.Limiter   // holds the daily budgets; nil: there are none
-	Pace       *pace.Governor  // nil holds nothing back
-	Logger     *slog.Logger    // nil means none
+	Failures   *limit.Failures           // nil: failed logins are not counted
+	Limiter    limit.Limiter             // holds the daily budgets; nil: there are none
+	Pace       *pace.Governor            // nil holds nothing back
+	Paused     func(account string) bool // whether nothing of an account is to be captured for now; must not wait; nil: nothing is paused
+	Logger     *slog.Logger              // nil means none
 	Registerer prometheus.Registerer
 	// Backoff is the pause after the first lost connection; zero means a second. It doubles up to a minute.
 	Backoff time.Duration

@@ -95,7 +95,7 @@ func (t *tap) newTee(kind journal.Kind, way, mailbox string, box *selected, size
 	c.env = journal.Envelope{
 		ID: journal.NewID(time.Now()), Kind: kind, Account: t.account, Upstream: t.target.Name(),
 		Listener: t.conn.Listener.Address, Session: t.conn.ID, ClientIP: t.conn.Client().Addr().String(),
-		Received: time.Now().UTC(), Mailbox: mailbox, Size: size,
+		Mailbox: mailbox, Size: size,
 	}
 	if box != nil {
 		c.env.UIDValidity = box.validity
@@ -278,6 +278,9 @@ func (t *tap) teeFetch(box *selected, f *scan.Fetch, size int64) *tee {
 	if !box.keep || box.ledger == nil && (!box.loading || len(box.early) >= maxOrphans) || len(box.orphans) >= maxOrphans {
 		return nil // it counts as touched
 	}
+	if t.paused() {
+		return nil
+	}
 	uid := f.UID
 	if uid == 0 {
 		uid, _ = box.uids.UID(f.Seq)
@@ -324,7 +327,7 @@ const maxAppends = 1000
 
 // appendLine looks at a line of an APPEND: the literal that it announces may be a message.
 func (t *tap) appendLine(cmd *issued, ev *scan.Event) {
-	if cmd.kind != commandAppend || ev.Last || !t.capturing {
+	if cmd.kind != commandAppend || ev.Last || !t.capturing || t.paused() {
 		return
 	}
 	fragment := ev.Text
@@ -404,7 +407,10 @@ func (t *tap) appended(cmd *issued, r *scan.Response, ok bool) {
 		} else {
 			v.UIDValidity = 0
 		}
-		release := t.claimAppended(a.mailbox, v)
+		release, taken := t.claimAppended(a.mailbox, v)
+		if taken { // the place has its entry; that the client stored the message is worth one all the same
+			v.UID, v.UIDValidity = 0, 0
+		}
 		t.work.Go(func() {
 			<-c.done
 			p := c.take()
@@ -421,12 +427,12 @@ func (t *tap) appended(cmd *issued, r *scan.Response, ok bool) {
 	}
 }
 
-// claimAppended keeps sessions from fetching what the client has just stored.
-func (t *tap) claimAppended(mailbox string, v journal.Verdict) (release func()) {
+// claimAppended keeps sessions from fetching what the client has just stored. It reports taken when one does or did.
+func (t *tap) claimAppended(mailbox string, v journal.Verdict) (release func(), taken bool) {
 	if v.UID == 0 {
-		return func() {}
+		return func() {}, false
 	}
-	done := t.srv.opts.Journal.Reserve(t.key(mailbox, v.UIDValidity), v.UID)
+	done, taken := t.srv.opts.Journal.Reserve(t.key(mailbox, v.UIDValidity), v.UID)
 	return func() {
 		done()
 		t.mu.Lock()
@@ -435,7 +441,7 @@ func (t *tap) claimAppended(mailbox string, v journal.Verdict) (release func()) 
 			b.touch(0, v.UID) // unless it is captured
 			t.kick()
 		}
-	}
+	}, taken
 }
 
 // verdictOK stands for OK where SMTP has its code.

@@ -93,7 +93,7 @@ type body struct {
 // hasWork says that something is to be fetched of the selected mailbox.
 func (t *tap) hasWork() bool {
 	b := t.box
-	if b == nil || !b.keep || b.refused {
+	if b == nil || !b.keep || b.refused || t.paused() {
 		return false
 	}
 	if b.ledger == nil {

@@ -49,13 +49,15 @@ type Settings struct {
 
 // Options are what the front stands on.
 type Options struct {
-	Settings   Settings
-	Journal    *journal.Journal
-	Failures   *limit.Failures // failed logins, shared with the other fronts
-	Limiter    limit.Limiter   // rates per user
-	Pace       *pace.Governor  // is told of messages; nil tells nobody
-	Hostname   string          // in greetings, where a listener names none
-	Logger     *slog.Logger    // nil discards
+	Settings Settings
+	Journal  *journal.Journal
+	Failures *limit.Failures // failed logins, shared with the other fronts
+	Limiter  limit.Limiter   // rates per user
+	Pace     *pace.Governor  // is told of messages; nil tells nobody
+	// Paused tells whether mail of an account is not to be captured for now. It must not wait. Nil: none is.
+	Paused     func(account string) bool
+	Hostname   string       // in greetings, where a listener names none
+	Logger     *slog.Logger // nil discards
 	Registerer prometheus.Registerer
 }
 

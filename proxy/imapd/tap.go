@@ -399,6 +399,9 @@ func (t *tap) rule() {
 	t.budget.Budget = t.target.Budget(t.srv.opts.Limiter, t.account, int64(t.set.Capture.BytesPerDay))
 }
 
+// paused says that nothing of the account is to be captured for now. What is wanted stays so.
+func (t *tap) paused() bool { return t.srv.opts.Paused != nil && t.srv.opts.Paused(t.account) }
+
 // chunk is how many bytes of a message are asked for at once.
 func (t *tap) chunk() int64 {
 	if n := int64(t.set.Capture.ChunkBytes); n > 0 {

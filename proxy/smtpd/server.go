@@ -57,12 +57,14 @@ type Settings struct {
 
 // Options are what the front stands on.
 type Options struct {
-	Settings   Settings
-	Journal    *journal.Journal
-	Limiter    limit.Limiter   // rates per user
-	Failures   *limit.Failures // failed logins
-	Pace       *pace.Governor  // is told of messages; nil tells nobody
-	Hostname   string          // in greetings, where a listener names none
+	Settings Settings
+	Journal  *journal.Journal
+	Limiter  limit.Limiter   // rates per user
+	Failures *limit.Failures // failed logins
+	Pace     *pace.Governor  // is told of messages; nil tells nobody
+	// Paused tells whether mail that an account submits is not to be captured for now. It must not wait. Nil: none is.
+	Paused     func(account string) bool
+	Hostname   string // in greetings, where a listener names none
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }

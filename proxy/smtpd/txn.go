@@ -32,7 +32,6 @@ func (t *tap) begin(txn *transaction, dotStuffed bool) {
 	}
 	txn.begun, txn.started = true, time.Now()
 	txn.env.ID = journal.NewID(txn.started)
-	txn.env.Received = txn.started.UTC()
 	txn.env.DotStuffed = dotStuffed
 	txn.env.Session = t.conn.ID
 	txn.env.Account = t.account
@@ -44,7 +43,9 @@ func (t *tap) begin(txn *transaction, dotStuffed bool) {
 	if t.relay() {
 		txn.env.Kind = journal.KindRelay
 	}
-	txn.entry = t.srv.opts.Journal.Begin(&txn.env)
+	if t.relay() || t.srv.opts.Paused == nil || !t.srv.opts.Paused(t.account) {
+		txn.entry = t.srv.opts.Journal.Begin(&txn.env)
+	}
 	t.srv.opts.Pace.Mail()
 	t.cur = txn
 }

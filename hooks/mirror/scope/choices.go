@@ -184,6 +184,20 @@ func (o *own) correspondent(f *Facts) bool {
 	return slices.ContainsFunc(f.From, other) || slices.ContainsFunc(f.To, other)
 }
 
+// Keeps reports whether choices would keep a copy back that nothing else does.
+func Keeps(list []Choice, f *Facts, now time.Time) (bool, error) {
+	checked := make([]Choice, len(list))
+	for i, c := range list {
+		var err error
+		if checked[i], err = c.check(); err != nil {
+			return false, err
+		}
+	}
+	d := Decision{Include: true}
+	gather(checked).narrow(f, now, &d, nil)
+	return !d.Include, nil
+}
+
 // List returns the choices of an account, or of all where it is empty.
 func (c *Choices) List(ctx context.Context, account string) (_ []Choice, err error) {
 	defer func() {

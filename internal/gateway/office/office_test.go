@@ -3,6 +3,7 @@ package office
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -135,7 +136,8 @@ func employeeNumber(address string) (n int, ok bool) {
 	return n, err == nil
 }
 
-// settle waits until every message of every mailbox is captured and nothing waits to be mirrored.
+// settle waits until every message of every mailbox is captured and nothing waits to be mirrored. What was on its way when the gateway was
+// killed waits for a proof that it was sent first.
 func (o *office) settle() {
 	o.t.Helper()
 	db, err := store.Open(o.t.Context(), "sqlite", store.Options{Dir: o.g.data})
@@ -163,6 +165,11 @@ func (o *office) settle() {
 		}
 		if captured < stored {
 			return fmt.Errorf("%d of %d messages in mailboxes are captured", captured, stored)
+		}
+		var sealed int
+		err = db.Reader().QueryRowContext(o.t.Context(), `SELECT count(*) FROM entries WHERE state = 'sealed'`).Scan(&sealed)
+		if err != nil || sealed > 0 {
+			return errors.Join(err, fmt.Errorf("%d letters have no verdict", sealed))
 		}
 		var jobs int
 		err = db.Reader().QueryRowContext(o.t.Context(),
@@ -251,6 +258,7 @@ func newGateway(t *testing.T, p *provider, hook string) *process {
 	}
 	text := fmt.Sprintf(`
 data_dir: data
+journal: {unconfirmed_after: 30s}
 console: {address: "127.0.0.1:0"}
 upstreams:
   - name: main
@@ -321,7 +329,7 @@ func (g *process) keepKilling(seed uint64) (stop func()) {
 	go func() {
 		defer close(done)
 		for g.killed < kills {
-			if pause(ctx, time.Duration(2000+r.IntN(4000))*time.Millisecond) != nil {
+			if pause(ctx, time.Duration(1000+r.IntN(2000))*time.Millisecond) != nil {
 				return
 			}
 			g.stop()

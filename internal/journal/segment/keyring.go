@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -38,6 +39,7 @@ type Keyring struct {
 type masterKey struct {
 	id   keyID
 	aead cipher.AEAD
+	root []byte // of the keys that Derive makes
 }
 
 // ErrNoKey says that something was encrypted with a master key that the keyring lacks.
@@ -115,6 +117,9 @@ func parseKeyring(b []byte) (*Keyring, error) {
 			return nil, err
 		}
 		if m.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+			return nil, err
+		}
+		if m.root, err = hkdf.Extract(sha256.New, key, []byte("heliograph derived keys")); err != nil {
 			return nil, err
 		}
 		k.keys = append(k.keys, m)

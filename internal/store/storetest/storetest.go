@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -24,7 +25,7 @@ const Variable = "HELIOGRAPH_TEST_POSTGRES"
 
 // Main runs the tests of a package, stops the server if one was started, looks for
 // goroutines that were left behind, and ends the program. Call it in TestMain.
-func Main(m *testing.M) {
+func Main(m interface{ Run() int }) {
 	code := m.Run()
 	if err := shared.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "stopping PostgreSQL:", err)
@@ -86,10 +87,17 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(filepath.Join(dir, sqliteFile))
 })
 
-// Postgres opens a fresh schema of a PostgreSQL database, closed and dropped when the test ends.
+// Postgres opens a schema of a PostgreSQL database as a new one is, which is closed when the test ends.
 func Postgres(t testing.TB) *store.DB {
 	t.Helper()
-	return Open(t, PostgresURL(t), "")
+	server := serverURL(t)
+	u := spares.take(server)
+	if u == "" {
+		u = freshSchema(t, server)
+		current(t, server, u)
+	}
+	t.Cleanup(func() { spares.giveBack(t, server, u) })
+	return Open(t, u, "")
 }
 
 // Open opens a database and closes it when the test ends.
@@ -112,6 +120,20 @@ var schemas atomic.Int64
 // PostgresURL returns the url of a fresh, empty schema, which is dropped when the test ends.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
+	server := serverURL(t)
+	u := freshSchema(t, server)
+	t.Cleanup(func() { dropSchema(t, server, u) })
+	return u
+}
+
+func dropSchema(t testing.TB, server, u string) {
+	t.Helper()
+	admin(t, server, "DROP SCHEMA "+schemaOf(t, u)+" CASCADE")
+}
+
+// serverURL names the server, which is started if need be.
+func serverURL(t testing.TB) string {
+	t.Helper()
 	server := os.Getenv(Variable)
 	if server == "" {
 		var err error
@@ -119,10 +141,15 @@ func PostgresURL(t testing.TB) string {
 			t.Fatalf("no PostgreSQL to test with: %v\nInstall it (make deps), or let %s name a server.", err, Variable)
 		}
 	}
+	return server
+}
+
+// freshSchema makes an empty schema and returns its url.
+func freshSchema(t testing.TB, server string) string {
+	t.Helper()
 	// The process id and time keep test binaries apart that share a server.
 	schema := fmt.Sprintf("t%d_%d_%d", os.Getpid(), time.Now().UnixNano(), schemas.Add(1))
 	admin(t, server, "CREATE SCHEMA "+schema)
-	t.Cleanup(func() { admin(t, server, "DROP SCHEMA "+schema+" CASCADE") })
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatalf("%s is not a url", Variable)
@@ -135,17 +162,23 @@ func PostgresURL(t testing.TB) string {
 
 func admin(t testing.TB, server, query string) {
 	t.Helper()
+	if err := execute(t, server, query); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// execute runs statements in a connection of their own.
+func execute(t testing.TB, server, statements string) error {
+	t.Helper()
 	// The test's own context has ended when its cleanups run.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
 	defer cancel()
 	pool, err := sql.Open("pgx", server)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	defer pool.Close()
-	if _, err := pool.ExecContext(ctx, query); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
+	_, err = pool.ExecContext(ctx, statements)
+	return errors.Join(err, pool.Close())
 }
 
 // findBinary looks in PATH and where Debian and Red Hat keep PostgreSQL's servers.
