@@ -82,6 +82,7 @@ export const test = base.extend<Fixtures, { sessions: Map<Role, Awaited<ReturnTy
         locale: lang === "zh" ? "zh-CN" : "en-GB",
         timezoneId: "Asia/Shanghai",
         colorScheme: dark ? "dark" : "light",
+        reducedMotion: "reduce", // what is clicked holds still
         viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 },
         hasTouch: phone,
         isMobile: phone,

@@ -4,7 +4,7 @@ import enUS from "antd/locale/en_US";
 import zhCN from "antd/locale/zh_CN";
 import dayjs from "dayjs";
 import "dayjs/locale/zh-cn";
-import { useEffect, useSyncExternalStore, type ReactNode } from "react";
+import { useEffect, useMemo, useSyncExternalStore, type ReactNode } from "react";
 import { useLang } from "@/lang";
 
 export type Mode = "system" | "light" | "dark";
@@ -12,6 +12,7 @@ export type Mode = "system" | "light" | "dark";
 const stored = "heliograph.mode";
 const listeners = new Set<() => void>();
 const system = window.matchMedia("(prefers-color-scheme: dark)");
+const reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 function kept(): Mode {
   try {
@@ -31,6 +32,7 @@ function apply() {
 }
 apply();
 system.addEventListener("change", apply);
+reduced.addEventListener("change", apply);
 
 /** Light, dark, or as the system has it; kept in this browser. */
 export function setMode(next: Mode) {
@@ -49,6 +51,9 @@ function subscribe(f: () => void) {
 }
 export const useMode = () => useSyncExternalStore(subscribe, () => mode);
 export const useDark = () => useSyncExternalStore(subscribe, dark);
+
+/** Whether this person's system asks for pages that hold still. */
+export const still = () => reduced.matches;
 
 const font =
   '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", "PingFang SC", "HarmonyOS Sans SC", MiSans, ' +
@@ -72,6 +77,8 @@ const light: ThemeConfig["token"] = {
   colorPrimary: "#0f5f6b",
   colorInfo: "#0f5f6b",
   colorLink: "#0b6472",
+  colorLinkHover: "#084c57", // the lighter one that would be derived is too faint to read
+  colorLinkActive: "#063d46",
   colorSuccess: "#217a43",
   colorWarning: "#a86400",
   colorError: "#b8322a",
@@ -88,6 +95,8 @@ const night: ThemeConfig["token"] = {
   colorPrimary: "#4cb0bf",
   colorInfo: "#4cb0bf",
   colorLink: "#6cc3cf",
+  colorLinkHover: "#93d6df",
+  colorLinkActive: "#4cb0bf",
   colorSuccess: "#5fb67e",
   colorWarning: "#d9a13c",
   colorError: "#e8776d",
@@ -121,10 +130,16 @@ const darkTheme: ThemeConfig = {
 export function Look({ children }: { children: ReactNode }) {
   const lang = useLang();
   const isDark = useDark();
+  const isStill = useSyncExternalStore(subscribe, still);
+  const theme = useMemo(() => {
+    const chosen = isDark ? darkTheme : lightTheme;
+    // Ant Design must know that nothing moves (app.css): it would wait for the end of animations that never begin.
+    return { ...chosen, token: { ...chosen.token, motion: !isStill } };
+  }, [isDark, isStill]);
   useEffect(() => void dayjs.locale(lang === "zh" ? "zh-cn" : "en"), [lang]);
   return (
     <ConfigProvider
-      theme={isDark ? darkTheme : lightTheme}
+      theme={theme}
       locale={lang === "zh" ? zhCN : enUS}
       button={{ autoInsertSpace: false }}
       form={{ requiredMark: "optional", scrollToFirstError: true }}

@@ -3,6 +3,7 @@ import { BulbOutlined, ExclamationCircleFilled, WarningFilled } from "@ant-desig
 import { Button } from "antd";
 import { useEditor, useProblems, useWords, type Problem } from "./editor";
 import { asText, get, set, type Obj, type Path } from "./json";
+import { still } from "@/app/look";
 import { useText } from "../texts";
 
 const unescape = (s: string) => s.replaceAll("~1", "/").replaceAll("~0", "~");
@@ -66,7 +67,7 @@ export function jump(p: Problem) {
   for (let at = pointer; ; at = at.slice(0, at.lastIndexOf("/"))) {
     const place = document.querySelector<HTMLElement>(`[data-at="${CSS.escape(at)}"]`);
     if (place) {
-      place.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+      place.scrollIntoView({ block: "center", behavior: still() ? "auto" : "smooth" });
       place.querySelector<HTMLElement>("input, textarea, [contenteditable=true], button, select")?.focus({ preventScroll: true });
       place.classList.add("rd-flash");
       setTimeout(() => place.classList.remove("rd-flash"), 1600);
