@@ -1,6 +1,7 @@
 package limit_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ const (
 
 func newRedis(t *testing.T, o limit.RedisOptions) *limit.Redis {
 	t.Helper()
-	o.Timeout = callTimeout
+	o.Timeout = cmp.Or(o.Timeout, callTimeout)
 	r, err := limit.NewRedis(o)
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +260,7 @@ func TestLimitsHoldDuringAnOutage(t *testing.T) {
 // TestCallerWhoLeaves: a cancelled context is no outage and no error.
 func TestCallerWhoLeaves(t *testing.T) {
 	t.Parallel()
-	r := newRedis(t, limit.RedisOptions{Address: miniredis.RunT(t).Addr()})
+	r := newRedis(t, limit.RedisOptions{Address: miniredis.RunT(t).Addr(), Timeout: 30 * time.Second}) // a slow machine is no outage here
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := all(ctx, r, "user"); err != nil {

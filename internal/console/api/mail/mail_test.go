@@ -273,7 +273,10 @@ func TestLedgerAndStory(t *testing.T) {
 				t.Errorf("no remedy: %+v", e)
 			}
 		}
-		s, codes = story(auditor(), "entry="+hidden)
+		w.eventually(func() bool { // it is known before it is decided on
+			s, codes = story(auditor(), "entry="+hidden)
+			return s.Outcome != "waiting"
+		})
 		if s.Outcome != "excluded" || !strings.Contains(codes, "excluded") || s.Subject != nil || s.MessageKey != nil {
 			t.Errorf("%s %+v", codes, s)
 		}
