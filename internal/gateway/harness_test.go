@@ -42,11 +42,15 @@ tls: {cert_file: %q, key_file: %q}
 console: {address: "127.0.0.1:0", public_url: "https://gw.example.com"}
 `
 
-// start runs a gateway with the given sections besides the basics.
-func start(t *testing.T, sections string) *running {
+// start runs a gateway with the given sections besides the basics, which edit changes.
+func start(t *testing.T, sections string, edit ...func(*config.Config)) *running {
 	t.Helper()
 	r := &running{t: t, certs: mailtest.TLS(t), file: filepath.Join(t.TempDir(), "config.yaml")}
-	r.Gateway = r.build(r.load(sections))
+	cfg := r.load(sections)
+	for _, change := range edit {
+		change(cfg)
+	}
+	r.Gateway = r.build(cfg)
 	if err := r.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,9 @@ package mailtest
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +35,11 @@ const identity = MailServices.accounts.createIdentity();
 identity.email = user;
 account.addIdentity(identity);
 account.incomingServer = server;
+done(true);
+`
+
+const thunderbirdTrust = `
+Cc["@mozilla.org/security/x509certdb;1"].getService(Ci.nsIX509CertDB).addCertFromBase64(args[0], "CT,,");
 done(true);
 `
 
@@ -145,6 +152,20 @@ func (m *Thunderbird) connect(file string) {
 func (m *Thunderbird) AddAccount(user User, port string) {
 	m.t.Helper()
 	m.Run(thunderbirdAccount, user.Name, user.Password, port)
+}
+
+// Trust makes it trust an authority, a PEM file, for servers of mail and of the web.
+func (m *Thunderbird) Trust(caFile string) {
+	m.t.Helper()
+	text, err := os.ReadFile(caFile)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		m.t.Fatalf("%s holds no certificate", caFile)
+	}
+	m.Run(thunderbirdTrust, base64.StdEncoding.EncodeToString(block.Bytes))
 }
 
 // Run runs a script in the main window and returns its result. The script finds args, the MailServices, inbox,
