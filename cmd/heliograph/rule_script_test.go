@@ -49,6 +49,14 @@ func (s *script) mirrored(file, account string) (err error) {
 		if err != nil {
 			return err
 		}
+		part, who := "wrote", msg.From
+		if direction == "outbound" {
+			part, who = "got", msg.To
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO correspondents (address, message_key, part, sent_at, seen_at) VALUES ($1, $2, $3, $4, $4)`, who[0].Address, msg.Key, part, now)
+		if err != nil {
+			return err
+		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO sightings (entry, message_key, kind, account, seen_at, unconfirmed, excluded) VALUES ($1, $2, 'fetch', $3, $4, 0, '')`, id.String(), msg.Key, account, now)
 		return err
 	})

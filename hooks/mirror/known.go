@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
 	"heliograph/internal/journal"
+	"heliograph/internal/message"
 	"heliograph/internal/store"
 )
 
@@ -86,4 +89,54 @@ func ThreadAsOf(ctx context.Context, q store.Querier, thread, messageID string, 
 	}
 	f.FirstAt, f.LastAt, f.LastIn, f.LastOut = store.FromMicros(first.Int64), store.FromMicros(last.Int64), store.FromMicros(in.Int64), store.FromMicros(out.Int64)
 	return f, at, true, nil
+}
+
+// Talks are when people here and somebody outside last wrote to each other, whatever the thread; zero: never. What machines wrote does not count, and of
+// what is kept out of all targets nobody knows.
+type Talks struct{ LastIn, LastOut time.Time }
+
+// maxLooked bounds the messages that a look into the past passes over, which had been sent by then and were seen only later, as by a backfill.
+const maxLooked = 1000
+
+// talksQuery finds the last messages in which an address ($1) has a part ($2), sent up to a time ($3).
+const talksQuery = `SELECT sent_at, seen_at FROM correspondents WHERE address = $1 AND part = $2 AND part <> '' AND sent_at <= $3 ORDER BY sent_at DESC LIMIT `
+
+// TalksAsOf returns when people here and those with the addresses last wrote to each other, as was known at a time; the zero time is now. ok is false
+// where too many messages were seen later to tell.
+func TalksAsOf(ctx context.Context, q store.Querier, addresses []string, when time.Time) (t Talks, ok bool, err error) {
+	for _, address := range addresses {
+		for part, last := range map[string]*time.Time{partWrote: &t.LastIn, partGot: &t.LastOut} {
+			at, ok, err := lastTalk(ctx, q, message.NormalizeAddress(address), part, when)
+			if err != nil || !ok {
+				return t, false, err
+			}
+			if at.After(*last) {
+				*last = at
+			}
+		}
+	}
+	return t, true, nil
+}
+
+func lastTalk(ctx context.Context, q store.Querier, address, part string, when time.Time) (at time.Time, ok bool, err error) {
+	end, limit := int64(math.MaxInt64), 1
+	if !when.IsZero() {
+		end, limit = store.Micros(when), maxLooked
+	}
+	rows, err := q.QueryContext(ctx, talksQuery+strconv.Itoa(limit), address, part, end)
+	if err != nil {
+		return at, false, fmt.Errorf("who wrote to whom: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	n := 0
+	for ; rows.Next(); n++ {
+		var sent, seen int64
+		if err := rows.Scan(&sent, &seen); err != nil {
+			return at, false, err
+		}
+		if seen <= end {
+			return store.FromMicros(sent), true, nil
+		}
+	}
+	return at, n < limit, rows.Err()
 }

@@ -130,6 +130,24 @@ func (p *people) addresses() []string {
 	return out
 }
 
+// The parts that somebody outside has in a message. There is none in what a machine wrote, and for those whom a stranger names besides us.
+const (
+	partWrote = "wrote"
+	partGot   = "got"
+)
+
+// part is the part that a correspondent has in a message, or nothing.
+func (p *people) part(address string, msg *message.Message) string {
+	switch {
+	case msg.Automated || msg.Report != "":
+	case p.direction == crmclient.Outbound:
+		return partGot
+	case address == p.from.Address:
+		return partWrote
+	}
+	return ""
+}
+
 // roleAddress matches local parts behind which nobody reads (RFC 2142 and custom).
 var roleAddress = regexp.MustCompile(`^(` + strings.Join([]string{
 	`(do[-_.]?not|no|never)[-_.]?reply.*`,

@@ -49,7 +49,7 @@ type sight struct {
 // requestAll asks each target to be told of a sighting, and returns those that got a job.
 func (m *Mirror) requestAll(ctx context.Context, tx store.Querier, thread string, s sighting, msg *message.Message, p people, found recorded) (added []string, err error) {
 	v := sight{sighting: s, thread: thread, msg: msg, people: p}
-	if err := noteCorrespondents(ctx, tx, msg.Key, p); err != nil {
+	if err := m.noteCorrespondents(ctx, tx, msg, s, p); err != nil {
 		return nil, fmt.Errorf("correspondents: %w", err)
 	}
 	if !found.newMessage {
@@ -72,10 +72,14 @@ func (m *Mirror) requestAll(ctx context.Context, tx store.Querier, thread string
 	return added, nil
 }
 
-// noteCorrespondents remembers who took part, so that an address can be taken back later.
-func noteCorrespondents(ctx context.Context, tx store.Querier, key string, p people) error {
+// noteCorrespondents remembers who took part, so that an address can be taken back later, and who wrote or got it when, so that it is known when
+// people last wrote to each other.
+func (m *Mirror) noteCorrespondents(ctx context.Context, tx store.Querier, msg *message.Message, s sighting, p people) error {
+	now := store.Micros(m.o.Now())
 	for _, address := range p.addresses() { // sorted: all transactions lock in one order
-		_, err := tx.ExecContext(ctx, `INSERT INTO correspondents (address, message_key) VALUES ($1, $2) ON CONFLICT DO NOTHING`, address, key)
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO correspondents (address, message_key, part, sent_at, seen_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+			address, msg.Key, p.part(address, msg), min(store.Micros(s.date), now), now)
 		if err != nil {
 			return err
 		}

@@ -255,30 +255,16 @@ func (w *walker) start(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{state: StepFailed, reason: err.Error()}, nil
 	}
-	answered, err := w.answered(ctx)
+	answered, err := t.answered(ctx, w.facts)
 	switch {
 	case err != nil:
 		return outcome{}, err
 	case answered:
 		return outcome{state: StepStopped, reason: "it was answered in time"}, nil
 	case w.e.now().Before(due):
-		return waiting(due, "thread:"+w.run.Event.Thread), nil
+		return waiting(due, t.awaits(&w.run.Event)...), nil
 	}
 	return w.walk(ctx)
-}
-
-// answered says whether the event's mail has an answer: a later one of its thread in the other direction.
-func (w *walker) answered(ctx context.Context) (bool, error) {
-	field := "thread.last_out"
-	if w.run.Event.text("mail", "direction") == directionOut {
-		field = "thread.last_in"
-	}
-	v, err := w.facts.Fact(ctx, field)
-	if _, ok := asUnknown(err); ok {
-		return false, nil
-	}
-	last, _ := asTime(v, w.facts.cal) // in tests it is a text
-	return last.After(w.run.Event.At), err
 }
 
 // asUnknown finds a *condition.Unknown in an error.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -189,7 +191,7 @@ func (e *Engine) looks(ctx context.Context) error {
 	wants := x != nil && x.mail
 	if !wants {
 		var n int
-		err := e.o.Store.Reader().QueryRowContext(ctx, `SELECT count(*) FROM rule_waits WHERE wait_key LIKE 'thread:%' OR wait_key LIKE 'reply:%' OR wait_key LIKE 'answer:%'`).Scan(&n)
+		err := e.o.Store.Reader().QueryRowContext(ctx, `SELECT count(*) FROM rule_waits WHERE wait_key LIKE 'thread:%' OR wait_key LIKE 'reply:%' OR wait_key LIKE 'answer:%' OR wait_key LIKE 'contact:%'`).Scan(&n)
 		if err != nil {
 			return err
 		}
@@ -215,6 +217,9 @@ func keysOf(e *Event) []string {
 			keys = append(keys, "reply:"+id)
 		}
 	}
+	for _, a := range concerned(e) {
+		keys = append(keys, contactPrefix+a)
+	}
 	return keys
 }
 
@@ -231,18 +236,16 @@ func (e *Engine) signal(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	woken := 0
-	for _, k := range keys { // most keys wake nobody: look first
-		var n int
-		if err := e.o.Store.Reader().QueryRowContext(ctx, `SELECT count(*) FROM rule_waits WHERE wait_key = $1`, k).Scan(&n); err != nil {
-			return err
-		}
-		woken += n
+	args, places := make([]any, len(keys)), make([]string, len(keys))
+	for i, k := range keys {
+		args[i], places[i] = k, "$"+strconv.Itoa(i+1)
 	}
-	if woken == 0 {
-		return nil
+	woken := 0 // most keys wake nobody: look first
+	err := e.o.Store.Reader().QueryRowContext(ctx, `SELECT count(*) FROM rule_waits WHERE wait_key IN (`+strings.Join(places, ", ")+`)`, args...).Scan(&woken)
+	if err != nil || woken == 0 {
+		return err
 	}
-	err := e.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+	err = e.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 		for _, k := range keys {
 			if _, err := signal(ctx, tx, e.queue, k); err != nil {
 				return err

@@ -19,6 +19,9 @@ type World interface {
 	Mail(ctx context.Context, entry string) (map[string]any, error)
 	// Thread returns the facts of a thread, as they are now: the value of "thread".
 	Thread(ctx context.Context, thread, message string) (map[string]any, error)
+	// Correspondence returns when people here and those with the addresses last wrote to each other, whatever the threads: last_in and last_out, for all
+	// of them together; nil: never.
+	Correspondence(ctx context.Context, addresses []string) (map[string]any, error)
 	// Contact returns the facts of the person with the address: the value of "contact".
 	Contact(ctx context.Context, address string) (map[string]any, error)
 	// Company returns the facts of the company that the address belongs to.
@@ -158,6 +161,8 @@ func (s *scope) load(ctx context.Context, root string) (any, error) {
 			return nil, absent(root)
 		}
 		return known(s.world.Thread(ctx, s.event.Thread, s.event.Message))
+	case "correspondence":
+		return s.correspondence(ctx)
 	case "contact", "company":
 		address, err := s.correspondent(ctx)
 		if err != nil {
@@ -193,6 +198,15 @@ func (s *scope) load(ctx context.Context, root string) (any, error) {
 		return v, nil
 	}
 	return nil, absent(root)
+}
+
+// correspondence is when people here and those whom the event's mail is from or to last wrote to each other.
+func (s *scope) correspondence(ctx context.Context) (any, error) {
+	with := partners(s.event)
+	if len(with) == 0 {
+		return nil, absent("correspondence")
+	}
+	return known(s.world.Correspondence(ctx, with))
 }
 
 // mail is the message of the event. Its words are not kept with a run, but read again from the journal.

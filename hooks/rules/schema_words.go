@@ -42,13 +42,14 @@ var (
 
 // paramValues are the values of parameters that have few.
 var paramValues = map[string][]string{
-	"trigger.mail.direction":    {directionIn, directionOut, directionInternal, directionAny},
-	"trigger.absence.direction": {directionIn, directionOut},
-	"trigger.schedule.missed":   {"skip", "once", "all"},
-	"trigger.schedule.holiday":  {"none", "next", "previous", "skip"},
-	"trigger.manual.about":      {"mail", "record"},
-	"create_ticket.priority":    {"low", "normal", "high", "urgent"},
-	"notify.level":              {"info", "warning", "critical"},
+	"trigger.mail.direction":      {directionIn, directionOut, directionInternal, directionAny},
+	"trigger.absence.direction":   {directionIn, directionOut},
+	"trigger.absence.answered_by": {answeredByThread, answeredByContact},
+	"trigger.schedule.missed":     {"skip", "once", "all"},
+	"trigger.schedule.holiday":    {"none", "next", "previous", "skip"},
+	"trigger.manual.about":        {"mail", "record"},
+	"create_ticket.priority":      {"low", "normal", "high", "urgent"},
+	"notify.level":                {"info", "warning", "critical"},
 }
 
 // wordsOfParams describe parameters: by place and name, or by the name that they have everywhere.
@@ -70,6 +71,7 @@ var wordsOfParams = map[string]words{
 	"accounts":                  {"员工邮箱；缺省为全部", "accounts of employees; all if left out"},
 	"add":                       {"添加的标签", "tags to be set"},
 	"all":                       {"同时回复其他收件人", "the other recipients too"},
+	"answered_by":               {"什么算作回复", "what counts as the answer"},
 	"answer_machines":           {"允许回复自动邮件", "it may write to whom an automatic mail came from"},
 	"approvers":                 {"审批人", "who is asked"},
 	"as":                        {"发件账号；缺省为默认发件人", "address of the sender; the default one if left out"},

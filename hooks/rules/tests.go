@@ -187,7 +187,7 @@ func testMail(m map[string]any, r Rule, at time.Time) map[string]any {
 		}
 	}
 	out := map[string]any{
-		"subject": "", "text": "", "unquoted": "", "html": "", "language": "zh", "direction": directionIn, "date": at, "account": account, "groups": groups, "mailbox": "INBOX",
+		"subject": "", "text": "", "unquoted": "", "html": "", "language": "zh", "direction": directionIn, "date": at, "arrived": at, "account": account, "groups": groups, "mailbox": "INBOX",
 		"automated": false, "bulk": false, "message_id": "test@example.org", "attachments": []any{}, "to": []any{person(account)}, "cc": []any{}, "recipients": []any{person(account)},
 		"references": []any{}, "tags": []any{}, "not_answerable": "",
 	}

@@ -52,7 +52,7 @@ var dependsOn = map[string]string{"record_type": "target", "field": "object", "f
 
 // defaultsOfParams are what counts where nothing is written.
 var defaultsOfParams = map[string]any{
-	"trigger.mail.direction": directionIn, "trigger.absence.direction": directionIn, "trigger.mail.automated": false, "trigger.schedule.missed": "once",
+	"trigger.mail.direction": directionIn, "trigger.absence.direction": directionIn, "trigger.absence.answered_by": answeredByThread, "trigger.mail.automated": false, "trigger.schedule.missed": "once",
 	"trigger.record.on": []string{recordChanged}, "create_ticket.priority": "normal", "notify.level": "info", "approve.on_expire": expireRefuses,
 	"approve.mail": true, "approve.exclude_initiator": true, "approve.need": "all", "classify.dimensions": []string{"intent", "urgency"},
 	"classify.min_probability": 0.8, "batch_send.limit": 500, "report.outputs": []string{"html", "text"}, "document.outputs": []string{"pdf"},
@@ -63,6 +63,9 @@ var defaultsOfParams = map[string]any{
 var choicesOfParams = map[string][]Word{
 	"approve.on_expire": {
 		{expireRefuses, "视为拒绝", "counts as refused"}, {expireNever, "视为未决定", "is neither"}, {expireEscalates, "改由上级决定", "others decide"},
+	},
+	"trigger.absence.answered_by": {
+		{answeredByThread, "同一会话中的回复", "an answer in the thread"}, {answeredByContact, "也包括另写的新邮件（不限会话、同事）", "a fresh mail too, by whichever colleague"},
 	},
 	"approve.need":         {{"all", "全部同意", "all of them"}, {"1", "任一人同意", "any of them"}},
 	"trigger.record.on":    {{recordMade, "新建", "made"}, {recordChanged, "变更", "changed"}, {recordDeleted, "删除", "deleted"}},
@@ -220,6 +223,7 @@ func WordsOfRoots() []Word {
 	return []Word{
 		{"mail", "邮件", "the mail"},
 		{"thread", "往来", "the conversation"},
+		{"correspondence", "与对方的往来（不限会话）", "all mail with the correspondent"},
 		{"contact", "联系人", "the contact"},
 		{"company", "公司", "the company"},
 		{"account", "员工账号", "the employee's account"},

@@ -84,6 +84,11 @@ func (w testWorld) Thread(context.Context, string, string) (map[string]any, erro
 	return w.root("thread")
 }
 
+// Correspondence implements World.
+func (w testWorld) Correspondence(context.Context, []string) (map[string]any, error) {
+	return w.root("correspondence")
+}
+
 // Contact implements World.
 func (w testWorld) Contact(context.Context, string) (map[string]any, error) { return w.root("contact") }
 

@@ -38,6 +38,7 @@ var standardFacts = []Fact{
 	{Path: "mail.language", Type: TypeText, ZH: "邮件语言", EN: "language", Triggers: withMail},
 	{Path: "mail.direction", Type: TypeText, ZH: "邮件方向", EN: "direction", Enum: []string{"in", "out", "internal"}, Names: directions, Triggers: withMail},
 	{Path: "mail.date", Type: TypeTime, ZH: "邮件时间", EN: "date of the mail", Triggers: withMail},
+	{Path: "mail.arrived", Type: TypeTime, ZH: "到达邮箱的时间", EN: "when the mail arrived", Triggers: withMail},
 	{Path: "mail.account", Type: TypeAddress, ZH: "邮箱账号", EN: "account", Triggers: withMail},
 	{Path: "mail.groups", Type: TypeList, Of: TypeText, ZH: "账号所属组", EN: "groups of the account", Triggers: withMail},
 	{Path: "mail.mailbox", Type: TypeText, ZH: "邮箱文件夹", EN: "mailbox", Triggers: withMail},
@@ -65,6 +66,9 @@ var standardFacts = []Fact{
 	{Path: "thread.last_out", Type: TypeTime, ZH: "最近去信时间", EN: "last mail sent in the thread", Triggers: withMail},
 	{Path: "thread.replied", Type: TypeBool, ZH: "已回复的往来", EN: "answered thread", Triggers: withMail},
 	{Path: "thread.*", Type: TypeOpen, ZH: "往来", EN: "thread", Triggers: withMail},
+
+	{Path: "correspondence.last_in", Type: TypeTime, ZH: "对方最近来信时间（不限会话）", EN: "last mail from the correspondent, in any thread", Triggers: withMail},
+	{Path: "correspondence.last_out", Type: TypeTime, ZH: "最近向对方去信时间（不限会话）", EN: "last mail to the correspondent, in any thread", Triggers: withMail},
 
 	{Path: "contact.address", Type: TypeAddress, ZH: "联系人邮箱", EN: "contact's address", Triggers: withPerson},
 	{Path: "contact.name", Type: TypeText, ZH: "联系人姓名", EN: "contact's name", Triggers: withPerson},

@@ -157,7 +157,7 @@ func (a *Actions) facts(e journal.Entry, id mirror.Identity, msg *message.Messag
 		date = e.Received
 	}
 	out := map[string]any{
-		"subject": msg.Subject, "text": msg.Text, "unquoted": msg.Unquoted, "html": msg.HTML, "language": msg.Language, "date": date,
+		"subject": msg.Subject, "text": msg.Text, "unquoted": msg.Unquoted, "html": msg.HTML, "language": msg.Language, "date": date, "arrived": arrived(e),
 		"message_id": msg.MessageID, "in_reply_to": msg.InReplyTo, "references": orEmpty(refs), "attachments": orEmpty(files),
 		"from": nil, "to": persons(msg.To), "cc": persons(msg.CC), "reply_to": persons(msg.ReplyTo),
 		"recipients": persons(append(append([]message.Address{}, msg.To...), msg.CC...)),
@@ -173,6 +173,14 @@ func (a *Actions) facts(e journal.Entry, id mirror.Identity, msg *message.Messag
 	}
 	out["correspondent"] = a.correspondent(id, msg)
 	return out
+}
+
+// arrived is when a message came to be where it is, by the clock of the server that has it.
+func arrived(e journal.Entry) time.Time {
+	if e.Kind.Mailbox() && !e.InternalDate.IsZero() && e.InternalDate.Before(e.Received) {
+		return e.InternalDate
+	}
+	return e.Received
 }
 
 // groups are the names of the groups that an account is in.

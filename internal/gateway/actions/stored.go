@@ -141,6 +141,11 @@ func (s *Stored) Thread(ctx context.Context, thread, message string) (map[string
 	return threadFacts(ctx, s.o.Store, thread, message, s.now())
 }
 
+// Correspondence implements rules.World.
+func (s *Stored) Correspondence(ctx context.Context, addresses []string) (map[string]any, error) {
+	return correspondence(ctx, s.o.Store, addresses, s.now())
+}
+
 // Contact implements rules.World.
 func (s *Stored) Contact(ctx context.Context, address string) (map[string]any, error) {
 	if s.o.Target == "" {

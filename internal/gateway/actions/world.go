@@ -42,6 +42,23 @@ func threadFacts(ctx context.Context, db *store.DB, thread, message string, when
 	}, nil
 }
 
+// Correspondence implements rules.World.
+func (a *Actions) Correspondence(ctx context.Context, addresses []string) (map[string]any, error) {
+	return correspondence(ctx, a.o.Store, addresses, time.Time{})
+}
+
+// correspondence is when people here and somebody outside last wrote to each other, as was known at a time; the zero time is now.
+func correspondence(ctx context.Context, db *store.DB, addresses []string, when time.Time) (map[string]any, error) {
+	talks, ok, err := mirror.TalksAsOf(ctx, db.Reader(), addresses, when)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, unknown("correspondence", "too much of the mail of that time was seen only later")
+	}
+	return map[string]any{"last_in": stamp(talks.LastIn), "last_out": stamp(talks.LastOut)}, nil
+}
+
 // Mail implements rules.World.
 func (a *Actions) Mail(ctx context.Context, entry string) (map[string]any, error) {
 	id, err := journal.ParseID(entry)

@@ -280,6 +280,7 @@ func payment(o *office) {
 func noReply(o *office) {
 	o.open()
 	o.publish("11-no-reply.yaml", "02-complaint.yaml")
+	o.publishText(o.adapt(unanswered))
 	if _, err := o.crm.AddContact(o.t.Context(), builtin.Contact{Name: "陈静", Addresses: []string{o.customer("chen")}, Owner: o.own("li.wei")}); err != nil {
 		o.t.Fatal(err)
 	}
@@ -290,11 +291,20 @@ func noReply(o *office) {
 	o.come("陈静|"+o.customer("chen"), "service", "投诉：交期", "late@customer", "请尽快答复。", "")
 	o.come("孙|"+o.customer("sun"), "service", "询价", "price@customer", "请报价。", "")
 	o.wantMail(o.customer("chen"), "回复：投诉：交期")
-	o.wantRuns("no-reply", "waiting", "waiting")
+	o.come("钱|"+o.customer("qian"), "service", "图纸", "drawing@customer", "请发图纸。", "")
+	o.wantRuns("no-reply", "waiting", "waiting", "waiting")
+	o.wantRuns("unanswered", "waiting", "waiting", "waiting")
 	o.after(time.Hour)
+	// A colleague's fresh mail is an answer only to the rule that says so.
+	o.submit(o.own("wang"), o.customer("qian"), o.write(o.own("wang"), o.customer("qian"), "主轴图纸", "fresh@own", "见附件。", ""))
+	o.eventually("the fresh mail ends the run", func() error {
+		return equal(strings.Join(sorted(o.runs("unanswered")), "|"), "done it was answered in time|waiting|waiting")
+	})
+	o.wantRuns("no-reply", "waiting", "waiting", "waiting")
+	o.submit(o.own("wang"), o.customer("qian"), o.write(o.own("wang"), o.customer("qian"), "Re: 图纸", "again@own", "见附件。", "In-Reply-To: <drawing@customer>\r\n"))
 	o.submit(o.own("service"), o.customer("sun"), o.write(o.own("service"), o.customer("sun"), "Re: 询价", "offer@own", "报价 100 元。", "In-Reply-To: <price@customer>\r\n"))
 	o.eventually("the answer ends the run", func() error {
-		return equal(strings.Join(sorted(o.runs("no-reply")), "|"), "done it was answered in time|waiting")
+		return equal(strings.Join(sorted(o.runs("no-reply")), "|"), "done it was answered in time|done it was answered in time|waiting")
 	})
 	o.at(time.Date(2026, 3, 4, 15, 0, 0, 0, shanghai)) // 10:00 to 12:00 and 13:00 to 15:00, or without a break: then it is earlier
 	reminder := o.wantMail(o.own("li.wei"), "客户来信待回复：投诉：交期")[0]
@@ -304,5 +314,15 @@ func noReply(o *office) {
 	if escalation.header.Get("Importance") != "high" {
 		o.t.Errorf("the escalation's header is %v", escalation.header)
 	}
-	o.once(map[string]int{o.own("li.wei"): 2, o.own("service-lead"): 1, o.customer("chen"): 1, o.customer("sun"): 1})
+	o.wantMail(o.own("ceo"), "无人回复：投诉：交期")
+	o.once(map[string]int{o.own("li.wei"): 2, o.own("service-lead"): 1, o.own("ceo"): 1, o.customer("chen"): 1, o.customer("sun"): 1, o.customer("qian"): 2})
 }
+
+// unanswered is a rule for which a fresh mail is an answer, too.
+const unanswered = `
+id: unanswered
+name: 无人联系
+owner: ceo@example.com
+trigger: {type: absence, within: 4 business hours, answered_by: contact}
+steps: [{id: tell, do: send_mail, with: {to: ceo@example.com, subject: '无人回复：{{.mail.subject}}', text: x}}]
+`

@@ -3,6 +3,7 @@ package automation
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,6 +190,7 @@ var waitWords = []struct {
 }{
 	{"reply:", RunWaitKindReply, Words{Zh: "等待对邮件的回复", En: "an answer to the mail"}},
 	{"thread:", RunWaitKindReply, Words{Zh: "等待会话中的新邮件", En: "a new message in the conversation"}},
+	{"contact:", RunWaitKindReply, Words{Zh: "等待与对方的新邮件", En: "a new message from or to the correspondent"}},
 	{"approval:", RunWaitKindApproval, Words{Zh: "等待审批", En: "a decision"}},
 	{"effect:", RunWaitKindMail, Words{Zh: "等待邮件投递结果", En: "what becomes of the mail"}},
 	{"first:", RunWaitKindApproval, Words{Zh: "等待前几封邮件获批", En: "the approval of the first mails"}},
@@ -221,7 +223,9 @@ func (p *Part) waits(ctx context.Context, r *rules.Run) ([]RunWait, error) {
 				}
 			}
 		}
-		out = append(out, w)
+		if !slices.Contains(out, w) { // several addresses are one wait
+			out = append(out, w)
+		}
 	}
 	if len(keys) == 0 && !until.IsZero() {
 		out = append(out, RunWait{Kind: RunWaitKindTime, Text: Words{Zh: "等待到指定时间", En: "a time"}, Until: until, Path: path})

@@ -183,6 +183,11 @@ func (b besides) Thread(ctx context.Context, thread, message string) (map[string
 	return b.has("thread").Thread(ctx, thread, message)
 }
 
+// Correspondence implements rules.World.
+func (b besides) Correspondence(ctx context.Context, addresses []string) (map[string]any, error) {
+	return b.has("correspondence").Correspondence(ctx, addresses)
+}
+
 // Contact implements rules.World.
 func (b besides) Contact(ctx context.Context, address string) (map[string]any, error) {
 	return b.has("contact").Contact(ctx, address)
