@@ -137,6 +137,7 @@ type RecordChange struct {
 type Field struct {
 	Name     string
 	Label    string
+	LabelZh  string // in Chinese, where the label is in another language
 	Type     string // the CRM's word
 	Required bool   // a record cannot be made without
 	ReadOnly bool

@@ -107,10 +107,10 @@ type ruleLine struct {
 	EN string `json:"en,omitempty"`
 }
 
-func ruleLineOf(s rules.Summary) ruleLine {
-	out := ruleLine{Summary: s}
-	out.ZH, _ = rules.Describe(s.Rule, rules.Chinese) // a draft may have mistakes
-	out.EN, _ = rules.Describe(s.Rule, rules.English)
+func (o openRules) lineOf(s rules.Summary) ruleLine {
+	out, called := ruleLine{Summary: s}, gateway.RecordNames(o.cfg)
+	out.ZH, _ = rules.Describe(s.Rule, rules.Chinese, called) // a draft may have mistakes
+	out.EN, _ = rules.Describe(s.Rule, rules.English, called)
 	return out
 }
 
@@ -124,7 +124,7 @@ func (c *ruleListCmd) Run(ctx context.Context, parent *ruleCmd) error {
 		if c.JSON {
 			lines := make([]ruleLine, len(list))
 			for i, s := range list {
-				lines[i] = ruleLineOf(s)
+				lines[i] = o.lineOf(s)
 			}
 			return printJSON(lines...)
 		}
@@ -176,9 +176,9 @@ func (c *ruleShowCmd) Run(ctx context.Context, parent *ruleCmd) error {
 			_, err = os.Stdout.Write(text)
 			return err
 		case c.JSON:
-			return printJSON(ruleLineOf(s))
+			return printJSON(o.lineOf(s))
 		}
-		line := ruleLineOf(s)
+		line := o.lineOf(s)
 		field("rule", s.ID)
 		field("name", s.Rule.Name)
 		field("owner", s.Rule.Owner)

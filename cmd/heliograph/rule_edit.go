@@ -145,7 +145,7 @@ func (o openRules) sameAsLatest(ctx context.Context, s rules.Summary, r rules.Ru
 
 // equalRules does not compare texts: the same parameters may stand in another order.
 func equalRules(a, b rules.Rule) (bool, error) {
-	changes, err := rules.Compare(a, b)
+	changes, err := rules.Compare(a, b, nil)
 	return len(changes) == 0, err
 }
 

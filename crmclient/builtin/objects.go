@@ -40,7 +40,7 @@ const (
 	typeObject = "object"
 )
 
-// column is a field of an object.
+// column is a field of an object, without what people call it: names.go has that.
 type column struct {
 	crmclient.Field
 	sql string // expression of the query; empty where it cannot be searched
@@ -59,23 +59,23 @@ type object struct {
 	update  func(context.Context, any) error
 }
 
-func text(name, label, sql string, length int) column {
-	return column{crmclient.Field{Name: name, Label: label, Type: typeText, Length: length}, sql}
+func text(name, sql string, length int) column {
+	return column{crmclient.Field{Name: name, Type: typeText, Length: length}, sql}
 }
 
-func number(name, label, sql string) column {
-	return column{crmclient.Field{Name: name, Label: label, Type: typeNumber}, sql}
+func number(name, sql string) column {
+	return column{crmclient.Field{Name: name, Type: typeNumber}, sql}
 }
 
 // system returns the columns that all objects have.
 func system(prefix string) []column {
-	read := func(name, label, kind, sql string) column {
-		return column{crmclient.Field{Name: name, Label: label, Type: kind, ReadOnly: true}, sql}
+	read := func(name, kind, sql string) column {
+		return column{crmclient.Field{Name: name, Type: kind, ReadOnly: true}, sql}
 	}
 	return []column{
-		{crmclient.Field{Name: "custom", Label: "Custom fields", Type: typeObject}, ""},
-		read("id", "Id", typeNumber, prefix+"id"), read("version", "Version", typeNumber, prefix+"version"),
-		read("created", "Created", typeTime, prefix+"created_at"), read("updated", "Updated", typeTime, prefix+"updated_at"),
+		{crmclient.Field{Name: "custom", Type: typeObject}, ""},
+		read("id", typeNumber, prefix+"id"), read("version", typeNumber, prefix+"version"),
+		read("created", typeTime, prefix+"created_at"), read("updated", typeTime, prefix+"updated_at"),
 	}
 }
 
@@ -90,9 +90,9 @@ func (c *CRM) objects() []object {
 		{
 			name: ObjectCompanies, query: `SELECT ` + companyColumns + ` FROM crm_companies`, id: "id",
 			columns: append([]column{
-				required(text("name", "Name", "name", maxName)), text("domain", "Domain", "COALESCE(domain, '')", maxShort),
-				text("phone", "Phone", "phone", maxShort), text("website", "Website", "website", maxLine), text("address", "Postal address", "address", maxNote),
-				text("owner", "Owner, by mail address", "owner", maxAddress), text("note", "Note", "note", maxNote),
+				required(text("name", "name", maxName)), text("domain", "COALESCE(domain, '')", maxShort),
+				text("phone", "phone", maxShort), text("website", "website", maxLine), text("address", "address", maxNote),
+				text("owner", "owner", maxAddress), text("note", "note", maxNote),
 			}, system("")...),
 			scan:  func(s scanner) (any, error) { o, err := scanCompany(s); return &o, err },
 			blank: func() any { return new(Company) },
@@ -105,13 +105,13 @@ func (c *CRM) objects() []object {
 		{
 			name: ObjectContacts, query: contactQuery, id: "p.id",
 			columns: append([]column{
-				required(text("name", "Name", "p.name", maxName)), text("kind", "Kind: contact or lead", "p.kind", maxShort),
-				{crmclient.Field{Name: "addresses", Label: "Mail addresses", Type: typeList}, ""},
-				number("company_id", "Company", "COALESCE(p.company_id, 0)"),
-				{crmclient.Field{Name: "company", Label: "Name of the company", Type: typeText, ReadOnly: true}, "COALESCE(o.name, '')"},
-				text("title", "Title", "p.title", maxShort), text("phone", "Phone", "p.phone", maxShort), text("mobile", "Mobile", "p.mobile", maxShort),
-				text("owner", "Owner, by mail address", "p.owner", maxAddress), text("source", "Source", "p.source", maxShort), text("note", "Note", "p.note", maxNote),
-				{crmclient.Field{Name: "last_activity", Label: "Last activity", Type: typeTime, ReadOnly: true}, "p.last_activity_at"},
+				required(text("name", "p.name", maxName)), text("kind", "p.kind", maxShort),
+				{crmclient.Field{Name: "addresses", Type: typeList}, ""},
+				number("company_id", "COALESCE(p.company_id, 0)"),
+				{crmclient.Field{Name: "company", Type: typeText, ReadOnly: true}, "COALESCE(o.name, '')"},
+				text("title", "p.title", maxShort), text("phone", "p.phone", maxShort), text("mobile", "p.mobile", maxShort),
+				text("owner", "p.owner", maxAddress), text("source", "p.source", maxShort), text("note", "p.note", maxNote),
+				{crmclient.Field{Name: "last_activity", Type: typeTime, ReadOnly: true}, "p.last_activity_at"},
 			}, system("p.")...),
 			scan:  func(s scanner) (any, error) { p, err := scanContact(s); return &p, err },
 			fill:  fillContacts,
@@ -125,12 +125,12 @@ func (c *CRM) objects() []object {
 		{
 			name: ObjectDeals, query: `SELECT ` + dealColumns + ` FROM crm_deals`, id: "id",
 			columns: append([]column{
-				required(text("title", "Title", "title", maxName)), text("stage", "Stage", "stage", maxShort),
-				number("amount", "Amount in minor units of the currency", "amount"), text("currency", "Currency", "currency", 3),
-				text("owner", "Owner, by mail address", "owner", maxAddress), number("company_id", "Company", "COALESCE(company_id, 0)"),
-				number("contact_id", "Contact", "COALESCE(contact_id, 0)"),
-				{crmclient.Field{Name: "close_on", Label: "Close on", Type: typeDate}, "close_on"},
-				text("note", "Note", "note", maxNote),
+				required(text("title", "title", maxName)), text("stage", "stage", maxShort),
+				number("amount", "amount"), text("currency", "currency", 3),
+				text("owner", "owner", maxAddress), number("company_id", "COALESCE(company_id, 0)"),
+				number("contact_id", "COALESCE(contact_id, 0)"),
+				{crmclient.Field{Name: "close_on", Type: typeDate}, "close_on"},
+				text("note", "note", maxNote),
 			}, system("")...),
 			scan:  func(s scanner) (any, error) { d, err := scanDeal(s); return &d, err },
 			blank: func() any { return new(Deal) },
@@ -143,10 +143,10 @@ func (c *CRM) objects() []object {
 		{
 			name: ObjectTickets, query: `SELECT ` + ticketColumns + ` FROM crm_tickets`, id: "id",
 			columns: append([]column{
-				required(text("subject", "Subject", "subject", maxLine)), text("body", "Text", "body", maxNote), text("status", "Status", "status", maxShort),
-				text("priority", "Priority", "priority", maxShort), text("assignee", "Assignee, by mail address", "assignee", maxAddress),
-				number("contact_id", "Contact", "COALESCE(contact_id, 0)"),
-				{crmclient.Field{Name: "closed", Label: "Closed", Type: typeTime, ReadOnly: true}, "closed_at"},
+				required(text("subject", "subject", maxLine)), text("body", "body", maxNote), text("status", "status", maxShort),
+				text("priority", "priority", maxShort), text("assignee", "assignee", maxAddress),
+				number("contact_id", "COALESCE(contact_id, 0)"),
+				{crmclient.Field{Name: "closed", Type: typeTime, ReadOnly: true}, "closed_at"},
 			}, system("")...),
 			scan:  func(s scanner) (any, error) { t, err := scanTicket(s); return &t, err },
 			blank: func() any { return new(Ticket) },
@@ -208,7 +208,7 @@ func (c *CRM) DescribeObject(_ context.Context, name string) ([]crmclient.Field,
 	}
 	fields := make([]crmclient.Field, len(o.columns))
 	for i, col := range o.columns {
-		fields[i] = col.Field
+		fields[i] = label(name, col.Field)
 	}
 	return fields, nil
 }

@@ -312,3 +312,22 @@ func TestOwnIsOnlyWhatNobodyElseTouched(t *testing.T) {
 		}
 	})
 }
+
+// TestNames looks for fields without names, and for names of fields that are not there.
+func TestNames(t *testing.T) {
+	crm := open(t, storetest.SQLite(t))
+	for _, o := range builtin.ObjectNames() {
+		fields, err := crm.DescribeObject(t.Context(), o.Name)
+		if err != nil || o.Zh == "" || o.En == "" || o.One == "" {
+			t.Fatalf("%+v: %v", o, err)
+		}
+		if len(fields) != len(o.Fields) {
+			t.Errorf("%s has %d fields and %d names", o.Name, len(fields), len(o.Fields))
+		}
+		for _, f := range fields {
+			if f.Label == "" || f.LabelZh == "" || f.Label == f.Name {
+				t.Errorf("%s.%s is called %q, %q", o.Name, f.Name, f.Label, f.LabelZh)
+			}
+		}
+	}
+}

@@ -282,7 +282,7 @@ func TestCheckOfApprovals(t *testing.T) {
 	if again, err := Parse(text); err != nil || !strings.Contains(string(again.Steps[0].With), `"need":2`) {
 		t.Errorf("written and read again: %v, %s", err, again.Steps[0].With)
 	}
-	if s, err := Describe(rule, Chinese); err != nil || !strings.Contains(s, "2 人同意") {
+	if s, err := Describe(rule, Chinese, nil); err != nil || !strings.Contains(s, "2 人同意") {
 		t.Errorf("%q, %v", s, err)
 	}
 	rule.Guards.FirstApprovers = mailboxes{}

@@ -71,8 +71,9 @@ func (e *InvalidError) Error() string {
 // Book holds the rules with their versions. It needs nothing but the store, so that it serves beside a running gateway, whose nodes notice
 // within a second.
 type Book struct {
-	db  *store.DB
-	now func() time.Time
+	db     *store.DB
+	now    func() time.Time
+	called *RecordNames // for explanations of an Engine
 }
 
 // NewBook returns the book in a database. now may be nil.
@@ -339,7 +340,7 @@ func (b *Book) inForce(ctx context.Context) ([]*compiled, error) {
 	var out []*compiled
 	var broken []error
 	for _, s := range list {
-		c, err := compile(s.Rule, s.Version, Mode(s.State))
+		c, err := compileNamed(s.Rule, s.Version, Mode(s.State), b.called)
 		if err != nil { // an older program published it, or a newer one
 			broken = append(broken, fmt.Errorf("rule %s version %d: %w", s.ID, s.Version, err))
 			continue

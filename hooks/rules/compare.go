@@ -92,12 +92,12 @@ type Change struct {
 type Phrase struct{ Zh, En string }
 
 // Compare says how two versions of a rule differ. Steps, tests and whatever else has an id or a name in a list are told apart by it.
-func Compare(a, b Rule) ([]Change, error) {
+func Compare(a, b Rule, called *RecordNames) ([]Change, error) {
 	x, y, err := plainPair(a, b)
 	if err != nil {
 		return nil, err
 	}
-	c := &comparison{before: newSide(a, x), after: newSide(b, y)}
+	c := &comparison{before: newSide(a, x, called), after: newSide(b, y, called)}
 	c.compare("", "", x, y)
 	return c.changes, nil
 }
@@ -108,8 +108,8 @@ type side struct {
 	zh, en voice
 }
 
-func newSide(r Rule, plain any) *side {
-	return &side{plain, newVoice(r, Chinese), newVoice(r, English)}
+func newSide(r Rule, plain any, called *RecordNames) *side {
+	return &side{plain, newVoice(r, Chinese, called), newVoice(r, English, called)}
 }
 
 type comparison struct {

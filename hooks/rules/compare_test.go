@@ -29,7 +29,7 @@ steps:
 func said(t *testing.T, before, after string) (zh, en string) {
 	t.Helper()
 	a, b := parsed(t, before), parsed(t, after)
-	changes, err := Compare(a, b)
+	changes, err := Compare(a, b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestCompareSaysWhatChanged(t *testing.T) {
 
 func TestCompareKeepsWholeWordsAndValues(t *testing.T) {
 	t.Parallel()
-	changes, err := Compare(parsed(t, quote), parsed(t, replace(replace(quote, "value: approved", "value: refused"), "发出：{{.mail.subject}}", "核对{{.mail.subject}}")))
+	changes, err := Compare(parsed(t, quote), parsed(t, replace(replace(quote, "value: approved", "value: refused"), "发出：{{.mail.subject}}", "核对{{.mail.subject}}")), nil)
 	if err != nil || len(changes) != 2 {
 		t.Fatal(changes, err)
 	}
@@ -144,7 +144,7 @@ func TestDescribeNamesWhatATemplateShows(t *testing.T) {
 			"then if ask people to approve · decision is approved: send mail to a@example.com: 报价 ‹ask people to approve · who decided› ‹sender's name›‹…›!‹…›; " +
 			"if ask people to approve · nobody decided in time is true: tell team; otherwise: stop.",
 	} {
-		if got, err := Describe(rule, lang); err != nil || got != want {
+		if got, err := Describe(rule, lang, nil); err != nil || got != want {
 			t.Errorf("%v\n%s\n%s", err, got, want)
 		}
 	}
@@ -157,7 +157,7 @@ func TestCompareOfLongListsIsBounded(t *testing.T) {
 		cases := strings.TrimSuffix(strings.Repeat(element+",", 40_000), ",")
 		return Rule{ID: "r", Name: "r", Trigger: Trigger{Type: TypeMail}, Steps: []Step{{ID: "b", Do: "branch", With: json.RawMessage(`{"cases":[` + cases + `]}`)}}}
 	}
-	changes, err := Compare(long(`{"a":1}`), long(`{"b":1}`))
+	changes, err := Compare(long(`{"a":1}`), long(`{"b":1}`), nil)
 	if err != nil || len(changes) != 1 || changes[0].Pointer != "/steps/0/with/cases" {
 		t.Errorf("%d changes, %v", len(changes), err)
 	}

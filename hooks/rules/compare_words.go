@@ -77,7 +77,7 @@ func cutShort(s string) string {
 
 // place says what lies at a place, as people find it in a designer: "2 分支 › 情况 1 › 1 发邮件 › 正文".
 func (s *side) place(pointer string) (zh, en string) {
-	p := &placeWords{kind: "rule", at: s.rule}
+	p := &placeWords{side: s, kind: "rule", at: s.rule}
 	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
 		switch x := p.at.(type) {
@@ -98,9 +98,11 @@ func (s *side) place(pointer string) (zh, en string) {
 
 // placeWords are the words for a place while it is walked to.
 type placeWords struct {
+	side   *side
 	zh, en []string
-	kind   string // whose parameters there are: of a step, a trigger, the rule …
-	list   string // the key of the list that one is in
+	record RecordType // that the step where one is names
+	kind   string     // whose parameters there are: of a step, a trigger, the rule …
+	list   string     // the key of the list that one is in
 	at     any
 }
 
@@ -116,6 +118,11 @@ func (p *placeWords) key(in map[string]any, name string) {
 	if do, ok := in["do"].(string); ok {
 		p.kind = do
 	}
+	if p.list == "fields" && (p.kind == "create_record" || p.kind == "update_record") {
+		p.at, p.list = in[name], name
+		p.add(p.side.zh.field(p.record, name), p.side.en.field(p.record, name))
+		return
+	}
 	p.at, p.list = in[name], name
 	if p.kind == kindCondition {
 		// A condition is told as a whole; of where in it, only what turns its meaning.
@@ -125,6 +132,12 @@ func (p *placeWords) key(in map[string]any, name string) {
 		return
 	}
 	if name == "with" {
+		p.record = p.side.zh.record
+		with, _ := p.at.(map[string]any)
+		if target, _ := with["target"].(string); target != "" {
+			object, _ := with["object"].(string)
+			p.record = RecordType{target, object}
+		}
 		return
 	}
 	w, ok := rulePartWords[name]

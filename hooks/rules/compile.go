@@ -64,6 +64,8 @@ type compiler struct {
 	ids   map[string]bool
 	// aliases are what for_each calls its elements, where we are inside.
 	aliases []string
+	// facts are those that the rule can ask for, with names; nil: the standard ones.
+	facts *condition.Schema
 }
 
 // Bounds of a rule.
@@ -74,12 +76,18 @@ const (
 
 // compile prepares a rule. Its errors are for the person who wrote the rule.
 func compile(r Rule, version int, mode Mode) (*compiled, error) {
+	return compileNamed(r, version, mode, nil)
+}
+
+// compileNamed is compile for who explains decisions: with what people call the facts.
+func compileNamed(r Rule, version int, mode Mode, called *RecordNames) (*compiled, error) {
 	out := &compiled{rule: r, version: version, mode: mode}
+	c := &compiler{ids: map[string]bool{}, facts: condition.Standard().Called(namedFacts(r, called)...)}
 	var err error
 	if out.trigger, err = parseTrigger(r.Trigger); err != nil {
 		return nil, &PathError{"/trigger", err}
 	}
-	if out.when, err = program(r.When); err != nil {
+	if out.when, err = c.program(r.When); err != nil {
 		return nil, &PathError{"/when", err}
 	}
 	out.common = !slices.ContainsFunc(conditionPaths(r.When), out.own)
@@ -95,7 +103,6 @@ func compile(r Rule, version int, mode Mode) (*compiled, error) {
 		}
 		out.extracts = string(text)
 	}
-	c := &compiler{ids: map[string]bool{}}
 	out.steps, err = c.steps(r.Steps, "/steps")
 	return out, err
 }
@@ -112,24 +119,28 @@ func (r *compiled) own(path string) bool {
 	return root == "rule" || root == "time"
 }
 
-// program compiles a condition; nil stays nil. aliases are what for_each calls its elements where the condition stands.
-func program(n *condition.Node, aliases ...string) (*condition.Program, error) {
+// program compiles a condition; nil stays nil.
+func (c *compiler) program(n *condition.Node) (*condition.Program, error) {
 	if n == nil {
 		return nil, nil
 	}
-	return schemaWith(aliases).Compile(n)
+	return c.schema().Compile(n)
 }
 
-// schemaWith are the facts that conditions can ask for inside for_each steps that give their elements these names.
-func schemaWith(aliases []string) *condition.Schema {
-	if len(aliases) == 0 {
-		return condition.Standard()
+// schema are the facts that conditions can ask for inside for_each steps that give their elements names.
+func (c *compiler) schema() *condition.Schema {
+	known := c.facts
+	if known == nil {
+		known = condition.Standard()
+	}
+	if len(c.aliases) == 0 {
+		return known
 	}
 	var facts []condition.Fact
-	for _, name := range aliases {
+	for _, name := range c.aliases {
 		facts = append(facts, condition.Fact{Path: name + ".*", Type: condition.TypeOpen, ZH: name, EN: name})
 	}
-	return condition.Standard().With(facts...)
+	return known.With(facts...)
 }
 
 // PathError is a mistake at a place in a rule.
@@ -188,7 +199,7 @@ func (c *compiler) step(s Step) (*step, error) {
 		return nil, &PathError{"/with", err}
 	}
 	var err error
-	if out.when, err = program(s.When, c.aliases...); err != nil {
+	if out.when, err = c.program(s.When); err != nil {
 		return nil, &PathError{"/when", err}
 	}
 	return out, out.action.compile(c)

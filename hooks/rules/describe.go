@@ -1,9 +1,6 @@
 package rules
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Lang is a language for people.
 type Lang string
@@ -30,13 +27,13 @@ func (l Lang) in(en, zh, about string) string {
 	return l.of(en, zh)
 }
 
-// Describe says in one sentence what a rule does. The rule must compile.
-func Describe(r Rule, l Lang) (string, error) {
+// Describe says in one sentence what a rule does, with what people call records; nil: as their systems do. The rule must compile.
+func Describe(r Rule, l Lang, called *RecordNames) (string, error) {
 	c, err := compile(r, 0, Live)
 	if err != nil {
 		return "", err
 	}
-	v := newVoice(r, l)
+	v := newVoice(r, l, called)
 	text := c.trigger.describe(v)
 	if r.When != nil {
 		text += l.of(" and ", "，且 ") + v.condition(r.When)
@@ -54,15 +51,6 @@ func describeSteps(steps []*step, l voice) string {
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, l.of(", then ", "，然后"))
-}
-
-// listed writes values for people.
-func listed(values []any, l Lang) string {
-	var parts []string
-	for _, v := range values {
-		parts = append(parts, fmt.Sprint(v))
-	}
-	return strings.Join(parts, l.of(" or ", " 或 "))
 }
 
 // String is the offset in a language.

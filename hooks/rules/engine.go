@@ -38,6 +38,8 @@ type Options struct {
 	Internal func(address string) bool
 	// Roles are the members of roles, as mailboxes.
 	Roles map[string][]string
+	// Names are what people call records, for explanations; nil: what their systems call them.
+	Names *RecordNames
 	// PublicURL is where the links of approvals lead, and ApprovalKeys make the tokens in them, the first one new ones. Without both there are
 	// no links.
 	PublicURL    string
@@ -90,6 +92,7 @@ func New(o Options) *Engine {
 		o.Keep = 180 * 24 * time.Hour
 	}
 	book := NewBook(o.Store, o.Now)
+	book.called = o.Names
 	e := &Engine{
 		core: core{
 			world: o.World, performer: o.Performer, now: o.Now, cals: o.Calendars, calendar: o.Calendar, lists: o.Lists,
@@ -421,7 +424,7 @@ func (e *Engine) ruleOf(ctx context.Context, run *Run) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := compile(v.Body, run.Version, run.Mode)
+	c, err := compileNamed(v.Body, run.Version, run.Mode, e.o.Names)
 	if err != nil {
 		return nil, err
 	}

@@ -42,9 +42,9 @@ func FlowPlace(path string) string { return rounds.ReplaceAllString(path, "") }
 // flowEnd is the node behind all others.
 const flowEnd = "end"
 
-// Draw makes the graph of a rule.
-func Draw(r Rule) Flow {
-	f := &flow{zh: newVoice(r, Chinese), en: newVoice(r, English)}
+// Draw makes the graph of a rule, with what people call records; nil: as their systems do.
+func Draw(r Rule, called *RecordNames) Flow {
+	f := &flow{zh: newVoice(r, Chinese, called), en: newVoice(r, English, called)}
 	zh, en := TriggerWords(r.Trigger.Type)
 	if t, err := parseTrigger(r.Trigger); err == nil {
 		zh, en = t.describe(f.zh), t.describe(f.en)

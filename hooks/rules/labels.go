@@ -13,17 +13,25 @@ import (
 type voice struct {
 	Lang
 
-	facts *condition.Schema
+	facts  *condition.Schema
+	names  *RecordNames
+	record RecordType // that starts the rule
 }
 
-// newVoice knows the steps of a rule.
-func newVoice(r Rule, l Lang) voice { return voice{l, factsOf(r)} }
+// newVoice knows the steps of a rule, and what people call records; nil: nothing.
+func newVoice(r Rule, l Lang, called *RecordNames) voice {
+	return voice{l, condition.Standard().Called(namedFacts(r, called)...), called, recordOf(r.Trigger)}
+}
 
-// factsOf are the facts of a rule with names for what its steps give, such as "审批 · 决定": nobody knows a step by its id.
-func factsOf(r Rule) *condition.Schema {
+// namedFacts are those of a rule that have names only there.
+func namedFacts(r Rule, called *RecordNames) []condition.Fact {
+	return append(stepFacts(r), called.facts(r)...)
+}
+
+// stepFacts are what the steps of a rule give, with names such as "审批 · 决定": nobody knows a step by its id.
+func stepFacts(r Rule) (facts []condition.Fact) {
 	kinds, seen := map[string]int{}, map[string]int{}
 	everyStep(r.Steps, func(s Step) { kinds[s.Do]++ })
-	var facts []condition.Fact
 	everyStep(r.Steps, func(s Step) {
 		zh, en := StepWords(s.Do)
 		if seen[s.Do]++; kinds[s.Do] > 1 {
@@ -45,15 +53,12 @@ func factsOf(r Rule) *condition.Schema {
 			}
 		}
 	})
-	return condition.Standard().With(facts...)
+	return facts
 }
 
 // namesGiven is what people call the values of what a step gives.
-func namesGiven(kind, name string) (out []condition.ValueName) {
-	for _, w := range ValuesGiven(kind, name) {
-		out = append(out, condition.ValueName{Value: w.Value, ZH: w.Zh, EN: w.En})
-	}
-	return out
+func namesGiven(kind, name string) []condition.ValueName {
+	return valueNames(ValuesGiven(kind, name))
 }
 
 // everyStep calls f for all steps, the nested ones too, as far as they can be read.
@@ -67,7 +72,9 @@ func everyStep(steps []Step, f func(Step)) {
 }
 
 // Labels gives what people call facts in a rule.
-func Labels(r Rule, l Lang) func(path string) string { return newVoice(r, l).fact }
+func Labels(r Rule, l Lang, called *RecordNames) func(path string) string {
+	return newVoice(r, l, called).fact
+}
 
 // condition says a condition.
 func (v voice) condition(n *condition.Node) string { return v.facts.Describe(n, string(v.Lang)) }

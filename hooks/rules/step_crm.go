@@ -74,7 +74,7 @@ func (t *createTicket) check(c *checker) {
 
 func (t *createTicket) describe(l voice) string {
 	who := l.words(t.Assignee.source)
-	return l.of("make a ticket in ", "在 ") + t.Target + l.of("", " 建工单") + l.in(" for "+who, "，指派给 "+who, who)
+	return l.of("make a ticket in ", "在 ") + l.target(t.Target) + l.of("", " 建工单") + l.in(" for "+who, "，指派给 "+who, who)
 }
 
 // assignTicket gives a ticket to somebody else.
@@ -141,7 +141,7 @@ func (r *createRecord) check(c *checker) {
 }
 
 func (r *createRecord) describe(l voice) string {
-	return l.of("make a record in ", "在 ") + r.Target + l.of(" ", " 新建 ") + r.Object
+	return l.newRecord(RecordType{r.Target, r.Object})
 }
 
 // updateRecord sets fields of a record: that of the event, or another.
@@ -188,7 +188,11 @@ func (r *updateRecord) check(c *checker) {
 }
 
 func (r *updateRecord) describe(l voice) string {
-	return l.of("set ", "更新字段 ") + strings.Join(names(r.Fields), l.of(", ", "、"))
+	of := l.record
+	if r.Target != "" {
+		of = RecordType{r.Target, r.Object}
+	}
+	return l.of("set ", "更新字段 ") + l.fields(of, names(r.Fields))
 }
 
 // values evaluates fields for a record.
@@ -280,7 +284,7 @@ func (f *findRecords) check(c *checker) {
 }
 
 func (f *findRecords) describe(l voice) string {
-	return l.of("look up ", "查询 ") + f.Target + " " + f.Object
+	return l.of("look up ", "查询 ") + l.records(RecordType{f.Target, f.Object})
 }
 
 // tagStep sets or takes tags of the mail.

@@ -39,7 +39,7 @@ func (b *branch) compile(c *compiler) (err error) {
 		if one.When == nil {
 			return &PathError{here + "/when", errors.New("a case needs a condition; what is left goes into else")}
 		}
-		if one.when, err = program(one.When, c.aliases...); err != nil {
+		if one.when, err = c.program(one.When); err != nil {
 			return &PathError{here + "/when", err}
 		}
 		if one.steps, err = c.steps(one.Steps, here+"/steps"); err != nil {

@@ -51,6 +51,7 @@ type TrialOptions struct {
 	Internal  func(address string) bool
 	Roles     map[string][]string // members of roles; nil: three are imagined for each
 	Answers   Answers
+	Names     *RecordNames // for explanations; nil: names are as in the records' systems
 	// From is when the clock begins. Schedules fire and dates come from then on as the clock moves; where it is zero they do not.
 	From    time.Time
 	Fired   int // runs that are listed, the first ones; zero means 1,000, less than zero none. The others are counted
@@ -132,7 +133,7 @@ type ticking struct {
 func NewTrial(rules []Version, o TrialOptions) (*Trial, error) {
 	var list []*compiled
 	for _, v := range rules {
-		c, err := compile(v.Body, v.Number, Live)
+		c, err := compileNamed(v.Body, v.Number, Live, o.Names)
 		if err != nil {
 			return nil, fmt.Errorf("rule %s: %w", v.Body.ID, err)
 		}

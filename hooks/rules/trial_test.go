@@ -293,7 +293,7 @@ func TestJudgeSaysWhyATriggerDoesNotFit(t *testing.T) {
 		change  func(*Event)
 		want    string
 	}{
-		"direction":  {"{type: mail, direction: out}", nil, "the direction of the mail is in, not out"},
+		"direction":  {"{type: mail, direction: out}", nil, "the direction of the mail is received, not sent"},
 		"account":    {"{type: mail, accounts: [a@example.com]}", nil, "which is none of the rule's"},
 		"automated":  {"{type: mail}", func(e *Event) { e.Automated = true }, "a machine wrote the mail"},
 		"by a rule":  {"{type: mail}", func(e *Event) { e.Depth = 1 }, "a rule caused the mail"},

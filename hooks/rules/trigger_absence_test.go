@@ -97,7 +97,7 @@ func TestAFreshMailInWords(t *testing.T) {
 		t.Error(p)
 	}
 	for lang, want := range map[Lang]string{Chinese: "收到邮件时，且 4 个工作小时 内既无人回复也无人另行去信", English: "When mail arrives and nobody has answered or written to the sender anew within 4 business hours"} {
-		if got, err := Describe(rule, lang); err != nil || !strings.HasPrefix(got, want) {
+		if got, err := Describe(rule, lang, nil); err != nil || !strings.HasPrefix(got, want) {
 			t.Errorf("the sentence is %q (%v), want %q", got, err, want)
 		}
 	}

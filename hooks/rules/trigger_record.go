@@ -86,15 +86,17 @@ func (t *recordTrigger) describe(l voice) string {
 	for _, k := range on {
 		kinds = append(kinds, words[k])
 	}
-	text := l.of("When a record of ", "当 ") + t.Target + " " + t.Object + " " + strings.Join(kinds, l.of(" or ", "或"))
+	of, first := RecordType{t.Target, t.Object}, ""
+	text := l.of("When ", "当 ") + l.aRecord(of) + l.of(" ", "") + strings.Join(kinds, l.of(" or ", "或"))
 	if len(t.Fields) > 0 {
-		text += l.of(" in ", "，字段 ") + strings.Join(t.Fields, l.of(", ", "、"))
+		first = t.Fields[0]
+		text += l.of(" in ", "，字段 ") + l.fields(of, t.Fields)
 	}
 	if len(t.From) > 0 {
-		text += l.of(" from ", " 由 ") + listed(t.From, l.Lang)
+		text += l.of(" from ", " 由 ") + l.values(of, first, t.From)
 	}
 	if len(t.To) > 0 {
-		text += l.of(" to ", " 变为 ") + listed(t.To, l.Lang)
+		text += l.of(" to ", " 变为 ") + l.values(of, first, t.To)
 	}
 	return text
 }

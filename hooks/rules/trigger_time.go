@@ -55,7 +55,8 @@ func (t *deadlineTrigger) check(c *checker) {
 }
 
 func (t *deadlineTrigger) describe(l voice) string {
-	text := l.of("When ", "当 ") + t.Target + " " + t.Object + "." + t.Field
+	of := RecordType{t.Target, t.Object}
+	text := l.of("When "+l.field(of, t.Field)+" of "+l.aRecord(of), "当 "+l.aRecord(of)+"的"+l.field(of, t.Field))
 	switch {
 	case t.Offset.text == "":
 		return text + l.of(" is reached", " 到期")

@@ -62,7 +62,7 @@ func (t *Trial) Judge(ctx context.Context, ev Event) ([]Verdict, error) {
 
 func (t *Trial) judge(ctx context.Context, r *compiled, ev *Event, shared *shared) (Verdict, error) {
 	v := Verdict{Rule: r.rule.ID, Name: r.rule.Name, Version: r.version, Source: FromNow}
-	if zh, en := misfit(r, ev); en != "" {
+	if zh, en := misfit(r, ev, t.o.Names); en != "" {
 		v.Result, v.Zh, v.En = VerdictUnfit, zh, en
 		return v, nil
 	}
@@ -93,14 +93,14 @@ func (t *Trial) judge(ctx context.Context, r *compiled, ev *Event, shared *share
 }
 
 // misfit says what keeps an event from being one that a rule's trigger waits for; empty: it is one.
-func misfit(r *compiled, e *Event) (zh, en string) {
+func misfit(r *compiled, e *Event, called *RecordNames) (zh, en string) {
 	switch t := r.trigger.(type) {
 	case *mailTrigger:
 		zh, en = t.misfit(e)
 	case *absenceTrigger:
 		zh, en = t.misfit(e)
 	case *recordTrigger:
-		zh, en = t.misfit(e)
+		zh, en = t.misfit(e, called)
 	case *webhookTrigger:
 		if e.Type == TypeWebhook && e.text("event", "_hook") != t.Hook {
 			zh, en = "推送来自 "+e.text("event", "_hook")+"，而不是 "+t.Hook, "it came by "+e.text("event", "_hook")+", not by "+t.Hook
@@ -134,7 +134,8 @@ func (t *mailTrigger) misfit(e *Event) (zh, en string) {
 	case e.Automated && !t.Automated:
 		return "邮件由机器自动发出", "a machine wrote the mail"
 	case wanted != directionAny && wanted != direction:
-		return "邮件方向为 " + direction + "，而不是 " + wanted, "the direction of the mail is " + direction + ", not " + wanted
+		is, want := ValueWords(direction), ValueWords(wanted)
+		return "邮件方向为 " + is.Zh + "，而不是 " + want.Zh, "the direction of the mail is " + is.En + ", not " + want.En
 	case len(t.Accounts) > 0 && !slices.ContainsFunc(accounts, listed):
 		account := strings.Join(accounts, ", ")
 		return "邮件属于账号 " + account + "，不在规则的账号中", "the mail is of the account " + account + ", which is none of the rule's"
@@ -144,16 +145,17 @@ func (t *mailTrigger) misfit(e *Event) (zh, en string) {
 	return "", ""
 }
 
-func (t *recordTrigger) misfit(e *Event) (zh, en string) {
+func (t *recordTrigger) misfit(e *Event, called *RecordNames) (zh, en string) {
+	inChinese, inEnglish, of := voice{Lang: Chinese, names: called}, voice{Lang: English, names: called}, RecordType{e.Target, e.Object}
 	switch {
 	case e.Type != TypeRecord || e.Rule != "" || t.fits(e):
 		return "", ""
 	case e.Target != t.Target || e.Object != t.Object:
-		return "记录属于 " + e.Target + " " + e.Object, "the record is a " + e.Object + " of " + e.Target
+		return "变更的是 " + inChinese.aRecord(of), "what changed is " + inEnglish.aRecord(of)
 	}
 	fields, _ := e.fact("change", "fields").(map[string]any)
-	changed := strings.Join(names(fields), ", ")
-	return "变更（" + e.text("change", "kind") + "：" + changed + "）不是规则等待的变更", "the change (" + e.text("change", "kind") + ": " + changed + ") is not the one that the rule waits for"
+	changed, kind := names(fields), ValueWords(e.text("change", "kind"))
+	return "变更（" + kind.Zh + "：" + inChinese.fields(of, changed) + "）不是规则等待的变更", "the change (" + kind.En + ": " + inEnglish.fields(of, changed) + ") is not the one that the rule waits for"
 }
 
 // Told is what is written down of an event.

@@ -37,7 +37,7 @@ func TestWhy(t *testing.T) {
 		if v := fired["complaint"]; v.Result != decidedFires || v.Source != FromRun || v.Run == nil || v.Run.State != RunDone || v.Why == nil || v.Name != "投诉建工单" {
 			t.Errorf("the verdict on what fired is %+v", v)
 		}
-		if v := fired["nudge"]; v.Result != VerdictUnfit || !strings.Contains(v.En, "not out") {
+		if v := fired["nudge"]; v.Result != VerdictUnfit || !strings.Contains(v.En, "not sent") {
 			t.Errorf("the verdict of the other rule is %+v", v)
 		}
 		if v := verdicts(mailIn("m2", "询价"))["complaint"]; v.Result != decidedNot || v.Source != FromDecision || v.Why == nil || v.Why.ZH == "" || v.Run != nil {

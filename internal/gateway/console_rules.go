@@ -64,11 +64,8 @@ func (b RuleBench) target(cfg *config.Config, name, kind string) rulesapi.Target
 		}
 	}
 	if kind == "builtin" {
-		t.Objects = []rulesapi.Object{
-			{Name: builtin.ObjectContacts, Zh: "联系人", En: "contacts"},
-			{Name: builtin.ObjectCompanies, Zh: "公司", En: "companies"},
-			{Name: builtin.ObjectDeals, Zh: "商机", En: "deals"},
-			{Name: builtin.ObjectTickets, Zh: "工单", En: "tickets"},
+		for _, o := range builtin.ObjectNames() {
+			t.Objects = append(t.Objects, rulesapi.Object{Name: o.Name, Zh: o.Zh, En: o.En})
 		}
 	}
 	for _, r := range relations(cfg) {
@@ -82,6 +79,9 @@ func (b RuleBench) target(cfg *config.Config, name, kind string) rulesapi.Target
 	}
 	return t
 }
+
+// RecordNames implements rulesapi.Gateway.
+func (b RuleBench) RecordNames() *rules.RecordNames { return RecordNames(b.Config()) }
 
 // Fields implements rulesapi.Gateway.
 func (b RuleBench) Fields(ctx context.Context, target, object string) ([]crmclient.Field, error) {

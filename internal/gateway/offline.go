@@ -25,12 +25,13 @@ import (
 type Offline struct {
 	Around rules.Surroundings
 	lists  ruleLists
+	names  *rules.RecordNames
 	stored actions.StoredOptions
 }
 
 // NewOffline returns what a configuration has for trying rules. Without a store only mail files can be looked at. It must be closed.
 func NewOffline(cfg *config.Config, db *store.DB) (*Offline, error) {
-	o := &Offline{stored: actions.StoredOptions{
+	o := &Offline{names: RecordNames(cfg), stored: actions.StoredOptions{
 		Store: db, Target: ruleTarget(cfg), Config: cfg.Rules, Senders: cfg.Outbox.Senders, Groups: cfg.Privacy.Groups, Internal: internalTo(cfg), Local: map[string]crmclient.Client{},
 	}}
 	var err error
@@ -80,7 +81,7 @@ func (o *Offline) World() *actions.Stored { return actions.NewStored(o.stored) }
 
 // Trial are the options of a trial with a World.
 func (o *Offline) Trial(w rules.World) rules.TrialOptions {
-	return rules.TrialOptions{World: w, Calendars: o.Around.Calendars, Calendar: o.Around.Calendar, Lists: o.lists, Internal: o.stored.Internal, Roles: o.Around.Roles}
+	return rules.TrialOptions{World: w, Calendars: o.Around.Calendars, Calendar: o.Around.Calendar, Lists: o.lists, Internal: o.stored.Internal, Roles: o.Around.Roles, Names: o.names}
 }
 
 // causeSigner checks who caused a mail. It makes no key where there is none.

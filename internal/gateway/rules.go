@@ -90,7 +90,7 @@ func (g *Gateway) newAutomation(cfg *config.Config, w *workers, p automationPart
 	w.closers = append(w.closers, named{"rules", a})
 	e := rules.New(rules.Options{
 		Store: g.store, Queue: g.queue, World: a, Performer: a, Calendars: around.Calendars, Calendar: around.Calendar, Lists: lists,
-		Roles: around.Roles, PublicURL: cfg.Console.PublicURL, ApprovalKeys: g.keys.Derive("rules: approval"),
+		Roles: around.Roles, Names: RecordNames(cfg), PublicURL: cfg.Console.PublicURL, ApprovalKeys: g.keys.Derive("rules: approval"),
 		Internal: o.Internal, Suppressed: suppressed(g.store), Watch: p.changes.Watch, Workers: cfg.Rules.Workers, Keep: cfg.Rules.Keep.D(),
 		Now: g.opts.Now, Logger: g.log, Registerer: w.metrics,
 	})

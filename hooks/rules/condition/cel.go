@@ -223,7 +223,7 @@ func (e *evaluation) cel(s *step, out *Explanation) (Truth, error) {
 		return Unsure, errTooSlow
 	}
 	v := r.verdict(value, err)
-	out.leaf(v, nil, false)
+	out.leaf(v, nil, false, saying{})
 	out.computed(v, strings.Join(r.seen, ", "))
 	return v.truth, nil
 }

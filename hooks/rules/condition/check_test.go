@@ -147,7 +147,7 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	n := node(t, `{"field": "record.amount", "op": "ge", "value": 100000}`)
-	if got := s.Describe(n, "zh") + "; " + s.Describe(n, "en"); got != "金额 不小于 100000; amount is at least 100000" {
+	if got := s.Describe(n, "zh") + "; " + s.Describe(n, "en"); got != "金额 不小于 100,000; amount is at least 100,000" {
 		t.Errorf("described as %s", got)
 	}
 	if condition.Standard().Describe(n, "zh") == s.Describe(n, "zh") {

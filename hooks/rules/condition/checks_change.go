@@ -63,7 +63,12 @@ func (e *evaluation) changeLeaf(l *leaf) (verdict, any, error) {
 	if err != nil || touched.truth != True {
 		return touched, nil, err
 	}
-	seen := map[string]any{"old": before.value, "new": after.value}
+	seen := map[string]any{}
+	for name, side := range map[string]known{"old": before, "new": after} {
+		if side.unknown == nil {
+			seen[name] = side.value
+		}
+	}
 	out := verdict{truth: True}
 	// What is asked for each side, as far as it is known; then that the sides differ.
 	for i, side := range []known{before, after} {

@@ -45,6 +45,8 @@ type reference struct {
 	path string
 	slot int // -1: a fact
 	rest []string
+	name words // what people call it
+	how  saying
 }
 
 // scope is what names mean at a place of the condition.
@@ -208,6 +210,8 @@ func (sc *scope) leaf(n *Node, at string) (*leaf, *mistake) {
 		if f, known := sc.schema.Lookup("record." + name); known {
 			l.fact = f
 		}
+		called, _ := sc.schema.naming("record." + name)
+		l.ref.how = saying{path: "record." + name, kind: called.Type, names: called.Names}
 	}
 	l.args, m = sc.parseArgs(op, n.Value, pointer(at, "value"))
 	if op.takes == argMoment || op.takes == argOrdered || op.takes == argPair || l.fact.Type == TypeTime {
@@ -241,7 +245,8 @@ func (sc *scope) resolve(path, at string) (reference, Fact, *mistake) {
 	if !known {
 		fact = Fact{Path: canonical, Type: TypeOpen}
 	}
-	ref := reference{path: path, slot: -1}
+	called, _ := sc.schema.naming(canonical)
+	ref := reference{path: path, slot: -1, how: saying{path: path, kind: called.Type, names: called.Names}, name: words{sc.label(path, zh), sc.label(path, en)}}
 	if in != nil {
 		ref.slot = in.slot
 		if rest != "" {

@@ -41,7 +41,7 @@ type evaluation struct {
 	explain  bool
 	nodes    int // of the explanation so far
 	unknowns []UnknownFact
-	used     []string // the facts that the value of a leaf stood for, for the explanation
+	used     []words // the facts that the value of a leaf stood for, for the explanation
 }
 
 // Evaluate compiles and runs a condition. Who runs it often compiles once.
@@ -213,7 +213,8 @@ func (e *evaluation) argument(c *constant) (*operand, *UnknownFact, error) {
 		return nil, asUnknown(k.unknown), nil
 	}
 	if e.explain && len(e.used) < maxSeen {
-		e.used = append(e.used, c.ref.path+" = "+show(k.value))
+		s := c.ref.how.at(e.zone)
+		e.used = append(e.used, words{c.ref.name.zh + " = " + s.quoted(k.value, zh), c.ref.name.en + " = " + s.quoted(k.value, en)})
 	}
 	o := &operand{raw: k.value, from: c.ref}
 	if c.ref.slot < 0 {
@@ -284,7 +285,7 @@ func (e *evaluation) leaf(s *step, out *Explanation) (Truth, error) {
 	if v.truth == Unsure {
 		e.miss(v.why)
 	}
-	out.leaf(v, seen, asked)
+	out.leaf(v, seen, asked, l.ref.how.at(e.zone))
 	out.compared(e.used)
 	return v.truth, nil
 }
@@ -315,7 +316,7 @@ func (e *evaluation) quantify(s *step, out *Explanation) (Truth, error) {
 	list, more, why, err := e.elements(s)
 	if err != nil || why != nil {
 		e.miss(why)
-		out.leaf(verdict{why: why}, nil, false)
+		out.leaf(verdict{why: why}, nil, false, saying{})
 		return Unsure, err
 	}
 	combine, enough := Truth.Or, True
@@ -359,7 +360,7 @@ func (e *evaluation) count(s *step, out *Explanation) (Truth, error) {
 	list, more, why, err := e.elements(s)
 	if err != nil || why != nil {
 		e.miss(why)
-		out.leaf(verdict{why: why}, nil, false)
+		out.leaf(verdict{why: why}, nil, false, saying{})
 		return Unsure, err
 	}
 	least, most := len(list)+more, len(list)+more
@@ -433,7 +434,7 @@ func (e *evaluation) compareCount(l *leaf, least, most int) (verdict, error) {
 // label is what people call a reference at a place of the condition.
 func (sc *scope) label(path, lang string) string {
 	in, canonical, rest := sc.split(path)
-	f, ok := sc.schema.Lookup(canonical)
+	f, ok := sc.schema.naming(canonical)
 	switch {
 	case in != nil && rest == "":
 		return in.name
@@ -442,10 +443,10 @@ func (sc *scope) label(path, lang string) string {
 	case in != nil:
 		return rest
 	}
-	// The nearest namespace around it tells the most.
+	// The nearest fact or namespace around it tells the most; what it is called below is a name of somebody else's.
 	for dot := strings.LastIndexByte(path, '.'); dot > 0; dot = strings.LastIndexByte(path[:dot], '.') {
-		if ns, ok := sc.schema.facts[path[:dot]+".*"]; ok {
-			return ns.Label(lang) + " " + path[dot+1:]
+		if around, ok := sc.schema.around(path[:dot]); ok {
+			return around.Label(lang) + either(lang, "「"+path[dot+1:]+"」", " “"+path[dot+1:]+"”")
 		}
 	}
 	return path

@@ -32,7 +32,7 @@ type Explanation struct {
 	Result Truth  `json:"result"`
 	// Skipped says that the node was not asked, because what stands before it decided. Result means nothing then.
 	Skipped bool `json:"skipped,omitempty"`
-	// Fact is the value that was compared, as text and cut short; empty where there is none.
+	// Fact is the value that was compared, as it is, as text and cut short; empty where there is none.
 	Fact string `json:"fact,omitempty"`
 	// Item is which element of a list this is about, from 1; 0: none. ItemShown is that element, as text.
 	Item      int    `json:"item,omitempty"`
@@ -115,16 +115,19 @@ func (e *evaluation) skip(steps []*step, parent *Explanation) {
 }
 
 // leaf notes what was compared.
-func (x *Explanation) leaf(v verdict, seen any, asked bool) {
+func (x *Explanation) leaf(v verdict, seen any, asked bool, how saying) {
 	if x == nil {
 		return
 	}
 	if asked {
 		x.Fact = show(seen)
+		if _, yesNo := seen.(bool); !yesNo { // the sentence says it
+			x.detail = words{how.quoted(seen, zh), how.quoted(seen, en)}
+		}
 		if v.hit != "" && v.truth != Unsure {
 			x.Fact = `"` + v.hit + `"`
+			x.detail = words{x.Fact, x.Fact}
 		}
-		x.detail = words{x.Fact, x.Fact}
 	}
 	if v.truth == Unsure && v.why != nil {
 		x.Unknown = []UnknownFact{*v.why}
@@ -133,13 +136,14 @@ func (x *Explanation) leaf(v verdict, seen any, asked bool) {
 }
 
 // compared notes the facts that the value stood for.
-func (x *Explanation) compared(facts []string) {
+func (x *Explanation) compared(facts []words) {
 	if x == nil || len(facts) == 0 || x.detail.zh == "" {
 		return
 	}
-	text := strings.Join(slices.Compact(facts), ", ")
-	x.detail.zh += "；" + text
-	x.detail.en += "; " + text
+	for i, f := range slices.Compact(facts) {
+		x.detail.zh += truthWord(i == 0, "；", "，") + f.zh
+		x.detail.en += truthWord(i == 0, "; ", ", ") + f.en
+	}
 }
 
 // computed notes the facts that an expression looked at.

@@ -1,10 +1,8 @@
 package condition
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Describe says a condition in one phrase, in the language zh or en. A condition with mistakes is described as far as it goes.
@@ -138,7 +136,7 @@ func (sc *scope) yesNo(n *Node, yes bool, lang string) string {
 }
 
 func (sc *scope) isBool(path string) bool {
-	f, ok := sc.schema.Lookup(path)
+	f, ok := sc.schema.naming(path)
 	return ok && f.Type == TypeBool
 }
 
@@ -171,22 +169,22 @@ func (sc *scope) comparison(n *Node, lang string) string {
 
 // valueWords says the value of an operator.
 func (sc *scope) valueWords(op *operator, n *Node, lang string) string {
-	value, names := n.Value, sc.valueNames(n.Path)
+	value, how := n.Value, sc.saying(n)
 	m, isMap := value.(map[string]any)
 	switch op.takes {
 	case argWindow, argAge:
 		return windowWords(op, value, lang)
 	case argPair:
 		if list, ok := value.([]any); ok && len(list) == 2 {
-			return sc.scalarWords(list[0], names, lang) + either(lang, " 与 ", " and ") + sc.scalarWords(list[1], names, lang) + either(lang, " 之间", "")
+			return sc.scalarWords(list[0], how, lang) + either(lang, " 与 ", " and ") + sc.scalarWords(list[1], how, lang) + either(lang, " 之间", "")
 		}
 	case argFromTo:
-		return sc.scalarWords(m["from"], names, lang) + " → " + sc.scalarWords(m["to"], names, lang)
+		return sc.scalarWords(m["from"], how, lang) + " → " + sc.scalarWords(m["to"], how, lang)
 	case argAddresses:
 		if _, isFact := asFact(value); isMap && !isFact {
 			var parts []string
 			if any := m["any"]; any != nil {
-				parts = append(parts, sc.scalarWords(any, names, lang))
+				parts = append(parts, sc.scalarWords(any, how, lang))
 			}
 			if list, ok := m["list"].(string); ok {
 				parts = append(parts, either(lang, "名单 ", "list ")+list)
@@ -198,53 +196,38 @@ func (sc *scope) valueWords(op *operator, n *Node, lang string) string {
 			return list
 		}
 	}
-	return sc.scalarWords(value, names, lang)
+	return sc.scalarWords(value, how, lang)
 }
 
-// maxSpoken is how many values of a list are said.
-const maxSpoken = 8
-
-// valueNames are what people call the values of a fact.
-func (sc *scope) valueNames(path string) []ValueName {
+// saying is how the values that a node compares with are said.
+func (sc *scope) saying(n *Node) saying {
+	path := n.Path
+	if op := operatorsByName[n.Op]; op != nil && op.isChange() {
+		if name, ok := changedField(path); ok {
+			path = "record." + name
+		}
+	}
 	_, canonical, _ := sc.split(path)
-	f, _ := sc.schema.Lookup(canonical)
-	return f.Names
+	f, _ := sc.schema.naming(canonical)
+	return saying{path: path, kind: f.Type, names: f.Names}
 }
 
-func (sc *scope) scalarWords(value any, names []ValueName, lang string) string {
+func (sc *scope) scalarWords(value any, how saying, lang string) string {
 	if path, ok := asFact(value); ok {
 		return sc.label(path, lang)
 	}
-	switch v := value.(type) {
-	case nil:
-		return ""
-	case bool:
-		return truthWord(v, either(lang, "是", "true"), either(lang, "否", "false"))
-	case []any:
-		var parts []string
-		for i, item := range v {
-			if i == maxSpoken {
-				parts = append(parts, fmt.Sprintf(either(lang, "…共 %d 项", "… %d in all"), len(v)))
-				break
-			}
-			parts = append(parts, sc.scalarWords(item, names, lang))
-		}
-		return strings.Join(parts, either(lang, "、", ", "))
-	case map[string]any:
-		return showInside(v)
-	case time.Time:
-		return show(v)
-	case string:
-		if i := slices.IndexFunc(names, func(n ValueName) bool { return Fold(n.Value) == Fold(v) }); i >= 0 {
-			return either(lang, names[i].ZH, names[i].EN)
-		}
-		if i := slices.IndexFunc(namedMoments, func(w namedTime) bool { return w.name == v }); i >= 0 {
+	if list, ok := value.([]any); ok {
+		return listWords(list, maxSpoken, lang, func(item any) string { return sc.scalarWords(item, how, lang) })
+	}
+	if s, ok := value.(string); ok {
+		if i := slices.IndexFunc(namedMoments, func(w namedTime) bool { return w.name == s }); i >= 0 && how.called(s) == nil {
 			return namedMoments[i].in(lang)
 		}
-		return cut(v, maxShown)
 	}
-	text, _ := textOf(value)
-	return cut(text, maxShown)
+	if value == nil {
+		return ""
+	}
+	return how.plain(value, lang)
 }
 
 type namedTime struct {

@@ -70,8 +70,9 @@ func (f Fact) has(trigger string) bool {
 
 // Schema is the table of the facts that can be known. It is immutable and safe for concurrent use.
 type Schema struct {
-	facts map[string]Fact
-	roots map[string]bool
+	facts  map[string]Fact
+	roots  map[string]bool
+	called map[string]Fact // what is known of names only
 }
 
 // standard is the schema without the fields of any CRM.
@@ -94,7 +95,42 @@ func newSchema(facts []Fact) *Schema {
 // extracts under fields, what its steps give under steps.
 func (s *Schema) With(facts ...Fact) *Schema {
 	all := slices.Collect(maps.Values(s.facts))
-	return newSchema(append(all, facts...))
+	out := newSchema(append(all, facts...))
+	out.called = s.called
+	return out
+}
+
+// Called returns a schema that has names for facts and their values, and is otherwise as before: what a condition means does not
+// depend on what people call things.
+func (s *Schema) Called(facts ...Fact) *Schema {
+	out := &Schema{s.facts, s.roots, maps.Clone(s.called)}
+	if out.called == nil {
+		out.called = make(map[string]Fact, len(facts))
+	}
+	for _, f := range facts {
+		out.called[f.Path] = f
+	}
+	return out
+}
+
+// naming returns the fact that says what people call what stands at a path.
+func (s *Schema) naming(path string) (Fact, bool) {
+	if f, ok := s.called[path]; ok {
+		return f, true
+	}
+	return s.Lookup(path)
+}
+
+// around returns the fact or namespace at a path, for a name of something in it.
+func (s *Schema) around(path string) (Fact, bool) {
+	for _, known := range []map[string]Fact{s.called, s.facts} {
+		for _, at := range []string{path, path + ".*"} {
+			if f, ok := known[at]; ok {
+				return f, true
+			}
+		}
+	}
+	return Fact{}, false
 }
 
 // Facts lists the facts by path.

@@ -85,6 +85,10 @@ var standardFacts = []Fact{
 	{Path: "order.*", Type: TypeOpen, ZH: "订单", EN: "order", Triggers: withPerson},
 	{Path: "account.address", Type: TypeAddress, ZH: "员工账号", EN: "employee's account", Triggers: withMail},
 	{Path: "account.domain", Type: TypeText, ZH: "账号域名", EN: "account's domain", Triggers: withMail},
+	{Path: "company.id", Type: TypeText, ZH: "公司编号", EN: "company's id", Triggers: withPerson},
+	{Path: "company.name", Type: TypeText, ZH: "公司名称", EN: "company's name", Triggers: withPerson},
+	{Path: "company.domain", Type: TypeText, ZH: "公司域名", EN: "company's domain", Triggers: withPerson},
+	{Path: "company.owner", Type: TypeOpen, ZH: "公司负责人", EN: "company's owner", Triggers: withPerson},
 	{Path: "company.*", Type: TypeOpen, ZH: "公司", EN: "company", Triggers: withPerson},
 
 	{Path: "record._id", Type: TypeText, ZH: "记录编号", EN: "record's id", Triggers: withRecord},

@@ -1698,6 +1698,9 @@ type FieldInfo struct {
 	// Label What the system calls it.
 	Label string `json:"label,omitempty,omitzero"`
 
+	// LabelZh What it is called in Chinese, where label is in another language and this is known.
+	LabelZh string `json:"label_zh,omitempty,omitzero"`
+
 	// Length The most characters; absent where it is not told.
 	Length int `json:"length,omitempty,omitzero"`
 

@@ -42,6 +42,11 @@ func (c *company) Names() (automation.Names, error) {
 	}, nil
 }
 
+func (c *company) RecordNames() *rules.RecordNames {
+	deals := rules.RecordName{Word: rules.Word{Value: "deals", Zh: "商机", En: "deals"}, One: "deal", Fields: []rules.FieldName{{Word: rules.Word{Value: "stage", Zh: "阶段", En: "stage"}}}}
+	return &rules.RecordNames{Objects: map[rules.RecordType]rules.RecordName{{Target: "crm", Object: "deals"}: deals}}
+}
+
 func (c *company) Fields(_ context.Context, _, object string) ([]crmclient.Field, error) {
 	if object != "deals" {
 		return nil, automation.ErrNoFields

@@ -22,6 +22,8 @@ var document []byte
 type Gateway interface {
 	// Names are what rules can name with the configuration in force.
 	Names() (Names, error)
+	// RecordNames is what people call what the targets hold with the configuration in force; nil: nobody knows.
+	RecordNames() *rules.RecordNames
 	// Fields asks a target for the fields of a type of records. ErrNoFields says that it cannot tell.
 	Fields(ctx context.Context, target, object string) ([]crmclient.Field, error)
 	// Bench opens what rules are tried with. It opens no connection to anything else, and must be closed.

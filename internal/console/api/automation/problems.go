@@ -48,7 +48,7 @@ func (p *Part) check(ctx context.Context, body RuleBody, tests bool) (CheckResul
 		others = append(others, v.Body)
 	}
 	found = append(found, rules.Cycles(r, others)...)
-	return CheckResult{Valid: !grave(found), Problems: problemsOf(body, found), Words: described(r)}, nil
+	return CheckResult{Valid: !grave(found), Problems: problemsOf(body, found), Words: described(r, p.o.Gateway.RecordNames())}, nil
 }
 
 func grave(problems []rules.Problem) bool {
@@ -278,7 +278,7 @@ func (p *Part) DrawRule(ctx context.Context, request DrawRuleRequestObject) (Dra
 	if err != nil {
 		return nil, api.Invalid("rule_unreadable", err.Error())
 	}
-	return DrawRule200JSONResponse(graphOf(r, checked.Problems, nil)), nil
+	return DrawRule200JSONResponse(graphOf(r, p.o.Gateway.RecordNames(), checked.Problems, nil)), nil
 }
 
 // GetRuleGraph makes the graph of a stored rule.
@@ -299,7 +299,7 @@ func (p *Part) GetRuleGraph(ctx context.Context, request GetRuleGraphRequestObje
 	if err != nil {
 		return nil, err
 	}
-	out := graphOf(v.Body, nil, run)
+	out := graphOf(v.Body, p.o.Gateway.RecordNames(), nil, run)
 	if since := request.Params.Since; run == nil && !since.IsZero() && v.Number > 0 {
 		f := viewOf(access.From(ctx)).filter(rules.RunFilter{Rule: request.Id, Version: v.Number, Since: since})
 		if err := p.count(ctx, &out, f); err != nil {
@@ -329,8 +329,8 @@ func (p *Part) count(ctx context.Context, g *Graph, f rules.RunFilter) error {
 }
 
 // graphOf is a rule as a graph, with problems and what became of it in a run.
-func graphOf(r rules.Rule, problems []RuleProblem, run *rules.Run) Graph {
-	flow := rules.Draw(r)
+func graphOf(r rules.Rule, called *rules.RecordNames, problems []RuleProblem, run *rules.Run) Graph {
+	flow := rules.Draw(r, called)
 	out := Graph{Nodes: []GraphNode{}, Edges: []GraphEdge{}}
 	for _, n := range flow.Nodes {
 		node := GraphNode{Id: n.ID, Kind: GraphNodeKind(n.Kind), Pointer: n.Pointer, Step: n.Step, Do: n.Do, Label: Words{Zh: n.Zh, En: n.En}, Parent: n.Parent}

@@ -51,8 +51,9 @@ func (p *Part) ListRules(ctx context.Context, request ListRulesRequestObject) (L
 	if err != nil {
 		return nil, err
 	}
+	called := p.o.Gateway.RecordNames()
 	for _, s := range found {
-		out.Items = append(out.Items, summaryOf(s, held, counts[s.ID]))
+		out.Items = append(out.Items, summaryOf(s, held, counts[s.ID], called))
 	}
 	return ListRules200JSONResponse(out), nil
 }
@@ -76,10 +77,10 @@ func matches(s rules.Summary, q ListRulesParams, held string) bool {
 }
 
 // summaryOf is a rule in a list. held says why all rules are held.
-func summaryOf(s rules.Summary, held string, count rules.RunCount) RuleSummary {
+func summaryOf(s rules.Summary, held string, count rules.RunCount, called *rules.RecordNames) RuleSummary {
 	out := RuleSummary{
 		Id: s.ID, Name: s.Rule.Name, Description: s.Rule.Description, Owner: s.Rule.Owner, State: RuleState(s.State), Held: s.Held, Version: s.Version,
-		Latest: s.Latest, Draft: s.Draft, Trigger: triggerOf(s.Rule), Words: described(s.Rule), LastFiredAt: count.Last, UpdatedAt: s.UpdatedAt, UpdatedBy: s.UpdatedBy,
+		Latest: s.Latest, Draft: s.Draft, Trigger: triggerOf(s.Rule, called), Words: described(s.Rule, called), LastFiredAt: count.Last, UpdatedAt: s.UpdatedAt, UpdatedBy: s.UpdatedBy,
 		Runs: RunCounts{
 			Running: count.States[rules.RunRunning], Waiting: count.States[rules.RunWaiting], Done: count.States[rules.RunDone],
 			Failed: count.States[rules.RunFailed], Cancelled: count.States[rules.RunCancelled],
@@ -120,7 +121,7 @@ func (p *Part) rule(ctx context.Context, id string) (out Rule, etag string, err 
 	}
 	of := s
 	of.Rule = shown
-	out = fromSummary(summaryOf(of, held, counts[id]))
+	out = fromSummary(summaryOf(of, held, counts[id], p.o.Gateway.RecordNames()))
 	out.Rule, out.Problems = text, checked.Problems
 	if inForce != nil && s.Version > 0 {
 		if other, err := bodyOf(*inForce); err == nil && !bytes.Equal(other, text) {

@@ -103,7 +103,7 @@ func (p *Part) templateFacts(ctx context.Context, bench Bench, b *TemplatePrevie
 	}
 	out := templateFacts{given: facted(given)}
 	if b.Samples {
-		out.sample = rules.Labels(rule, rules.Lang(b.Lang))
+		out.sample = rules.Labels(rule, rules.Lang(b.Lang), p.o.Gateway.RecordNames())
 	}
 	if b.Entry == "" && b.MessageId == "" {
 		return out, nil

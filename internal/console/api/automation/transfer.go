@@ -23,7 +23,7 @@ func (p *Part) ListExamples(context.Context, ListExamplesRequestObject) (ListExa
 	}
 	out := ExampleList{Items: []Example{}}
 	for _, file := range names {
-		one, _, err := example(strings.TrimSuffix(file, ".yaml"))
+		one, _, err := example(strings.TrimSuffix(file, ".yaml"), p.o.Gateway.RecordNames())
 		if err != nil {
 			return nil, err
 		}
@@ -32,7 +32,7 @@ func (p *Part) ListExamples(context.Context, ListExamplesRequestObject) (ListExa
 	return ListExamples200JSONResponse(out), nil
 }
 
-func example(name string) (Example, rules.Rule, error) {
+func example(name string, called *rules.RecordNames) (Example, rules.Rule, error) {
 	if path.Base(name) != name {
 		return Example{}, rules.Rule{}, fs.ErrNotExist
 	}
@@ -41,12 +41,12 @@ func example(name string) (Example, rules.Rule, error) {
 		return Example{}, rules.Rule{}, err
 	}
 	r, err := rules.Parse(text)
-	return Example{Name: name, Title: r.Name, Description: r.Description, Trigger: triggerOf(r), Words: described(r), Steps: r.Kinds()}, r, err
+	return Example{Name: name, Title: r.Name, Description: r.Description, Trigger: triggerOf(r, called), Words: described(r, called), Steps: r.Kinds()}, r, err
 }
 
 // GetExample shows a rule to begin with.
 func (p *Part) GetExample(ctx context.Context, request GetExampleRequestObject) (GetExampleResponseObject, error) {
-	out, r, err := example(request.Example)
+	out, r, err := example(request.Example, p.o.Gateway.RecordNames())
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
 		return nil, api.NotFound("no_example", "there is no such example").Because(err)
 	}
@@ -234,7 +234,7 @@ func (p *Part) importable(ctx context.Context, r rules.Rule, state RuleImportSta
 		}
 		latest = v.Body
 	}
-	changes, err := rules.Compare(latest, r) // not the texts: the same parameters may stand in another order
+	changes, err := rules.Compare(latest, r, nil) // not the texts: the same parameters may stand in another order
 	out.Version = s.Latest
 	if err != nil || len(changes) > 0 || s.Latest == 0 && out.State != RuleStateDraft {
 		return out, err

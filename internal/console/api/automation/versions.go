@@ -52,6 +52,7 @@ func (p *Part) ListVersions(ctx context.Context, request ListVersionsRequestObje
 		return nil, err
 	}
 	out, limit := VersionList{Items: []Version{}}, api.PageLimit(request.Params.Limit)
+	called := p.o.Gateway.RecordNames()
 	for i, v := range versions {
 		if before > 0 && v.Number >= before {
 			continue
@@ -62,9 +63,9 @@ func (p *Part) ListVersions(ctx context.Context, request ListVersionsRequestObje
 			}
 			break
 		}
-		one := versionOf(v, s)
+		one := versionOf(v, s, called)
 		if i+1 < len(versions) {
-			changes, err := rules.Compare(versions[i+1].Body, v.Body)
+			changes, err := rules.Compare(versions[i+1].Body, v.Body, called)
 			if err != nil {
 				return nil, err
 			}
@@ -75,9 +76,9 @@ func (p *Part) ListVersions(ctx context.Context, request ListVersionsRequestObje
 	return ListVersions200JSONResponse(out), nil
 }
 
-func versionOf(v rules.Version, s rules.Summary) Version {
+func versionOf(v rules.Version, s rules.Summary, called *rules.RecordNames) Version {
 	return Version{
-		Rule: v.Rule, Version: v.Number, Note: v.Note, MadeAt: v.MadeAt, MadeBy: v.MadeBy, Words: described(v.Body),
+		Rule: v.Rule, Version: v.Number, Note: v.Note, MadeAt: v.MadeAt, MadeBy: v.MadeBy, Words: described(v.Body, called),
 		InForce: v.Number == s.Version && (s.State == rules.StateLive || s.State == rules.StateShadow),
 	}
 }
@@ -92,7 +93,7 @@ func (p *Part) GetVersion(ctx context.Context, request GetVersionRequestObject) 
 	if err != nil {
 		return nil, ruleError(request.Id, err)
 	}
-	out := versionOf(v, s)
+	out := versionOf(v, s, p.o.Gateway.RecordNames())
 	if out.Body, err = bodyOf(v.Body); err != nil {
 		return nil, err
 	}
@@ -114,11 +115,12 @@ func (p *Part) DiffVersions(ctx context.Context, request DiffVersionsRequestObje
 		}
 		bodies[i], texts[i] = v.Body, strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	}
-	changes, err := rules.Compare(bodies[0], bodies[1])
+	called := p.o.Gateway.RecordNames()
+	changes, err := rules.Compare(bodies[0], bodies[1], called)
 	if err != nil {
 		return nil, err
 	}
-	out := Diff{Equal: len(changes) == 0, Changes: []Change{}, FromWords: described(bodies[0]), ToWords: described(bodies[1])}
+	out := Diff{Equal: len(changes) == 0, Changes: []Change{}, FromWords: described(bodies[0], called), ToWords: described(bodies[1], called)}
 	for _, c := range changes {
 		out.Changes = append(out.Changes, Change{Pointer: c.Pointer, Kind: ChangeKind(c.Kind), Before: c.Before, After: c.After, Text: Words{Zh: c.Zh, En: c.En}, BeforeWords: wordsOf(c.BeforeWords), AfterWords: wordsOf(c.AfterWords)})
 	}

@@ -192,7 +192,7 @@ func nameList(names []string) []Named {
 }
 
 func fieldOf(f crmclient.Field) FieldInfo {
-	return FieldInfo{Name: f.Name, Label: f.Label, Type: f.Type, Required: f.Required, ReadOnly: f.ReadOnly, Unique: f.Unique, Length: f.Length}
+	return FieldInfo{Name: f.Name, Label: f.Label, LabelZh: f.LabelZh, Type: f.Type, Required: f.Required, ReadOnly: f.ReadOnly, Unique: f.Unique, Length: f.Length}
 }
 
 // GetRuleSchema gives the JSON Schema of rules.

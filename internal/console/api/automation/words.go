@@ -17,12 +17,12 @@ import (
 func who(c *access.Caller) string { return c.Person.Email + " (console)" }
 
 // described is what a rule does, in words; nothing for one that does not compile.
-func described(r rules.Rule) Words {
-	zh, err := rules.Describe(r, rules.Chinese)
+func described(r rules.Rule, called *rules.RecordNames) Words {
+	zh, err := rules.Describe(r, rules.Chinese, called)
 	if err != nil {
 		return Words{}
 	}
-	en, err := rules.Describe(r, rules.English)
+	en, err := rules.Describe(r, rules.English, called)
 	if err != nil {
 		return Words{}
 	}
@@ -37,9 +37,9 @@ func wordsOf(p *rules.Phrase) Words {
 	return Words{Zh: p.Zh, En: p.En}
 }
 
-func triggerOf(r rules.Rule) Trigger {
+func triggerOf(r rules.Rule, called *rules.RecordNames) Trigger {
 	zh, en := rules.TriggerWords(r.Trigger.Type)
-	if flow := rules.Draw(r); len(flow.Nodes) > 0 {
+	if flow := rules.Draw(r, called); len(flow.Nodes) > 0 {
 		zh, en = flow.Nodes[0].Zh, flow.Nodes[0].En
 	}
 	return Trigger{Type: r.Trigger.Type, Label: Words{Zh: zh, En: en}}

@@ -116,7 +116,7 @@ function MadeUp({ trigger, value, onChange }: { trigger: string; value: Obj; onC
       <div className="rd-made grid">
         {trigger === "record" && changed && <Input aria-label={t("madeBefore")} addonBefore={t("madeBefore")} value={asText(value[`was ${changed}`])} onChange={(e) => put(`was ${changed}`, e.target.value)} />}
         {list.slice(0, 14).map((f) => (
-          <Input key={f.name} aria-label={fieldLabel(f)} addonBefore={fieldLabel(f)} value={asText(value[f.name])} placeholder={f.name === changed ? texts(tr.to)[0] : undefined} onChange={(e) => put(f.name, e.target.value)} />
+          <Input key={f.name} aria-label={fieldLabel(f, t.lang)} addonBefore={fieldLabel(f, t.lang)} value={asText(value[f.name])} placeholder={f.name === changed ? texts(tr.to)[0] : undefined} onChange={(e) => put(f.name, e.target.value)} />
         ))}
       </div>
     );

@@ -88,7 +88,8 @@ export function typeOf(f: FieldInfo): FactType {
 }
 
 const L = (lang: Lang, zh: string, en: string) => (lang === "zh" ? zh : en);
-export const fieldLabel = (f: FieldInfo) => f.label || f.name;
+/** What people call a field: what its system does, in Chinese where that is known. */
+export const fieldLabel = (f: FieldInfo, lang: Lang) => (lang === "zh" && f.label_zh) || f.label || f.name;
 
 export const stepTitle = (vocab: Vocabulary, kind: string, lang: Lang) => vocab.steps.find((s) => s.kind === kind)?.label[lang] ?? kind;
 
@@ -104,7 +105,7 @@ function stepFacts(e: Editor, s: Numbered, lang: Lang): Known[] {
   if (s.kind === "find_records") {
     const chosen = new Set(texts(w.fields));
     const known = e.fields(asText(w.target), asText(w.object)) ?? [...chosen].map((name) => ({ name }));
-    for (const f of known) if (!chosen.size || chosen.has(f.name)) add(`first.${f.name}`, typeOf(f), fieldLabel(f));
+    for (const f of known) if (!chosen.size || chosen.has(f.name)) add(`first.${f.name}`, typeOf(f), fieldLabel(f, lang));
   }
   if (s.kind === "set") for (const name of Object.keys(asObj(w.values))) add(name, "open", name);
   if (s.kind === "classify") for (const d of w.dimensions === undefined ? ["intent", "urgency"] : texts(w.dimensions)) add(d, "text", info.parameters.find((p) => p.name === "dimensions")?.choices?.find((c) => c.value === d)?.label[lang] ?? d);
@@ -135,11 +136,11 @@ export function knownAt(e: Editor, at: Path, lang: Lang): Known[] {
   }
   if (type === "record" || type === "deadline") {
     const fields = e.fields(asText(trigger.target), asText(trigger.object)) ?? texts(trigger.fields).map((name): FieldInfo => ({ name }));
-    for (const f of fields) push(`record.${f.name}`, typeOf(f), fieldLabel(f), "record");
+    for (const f of fields) push(`record.${f.name}`, typeOf(f), fieldLabel(f, lang), "record");
     if (type === "record") {
       for (const name of texts(trigger.fields)) {
         const f = fields.find((x) => x.name === name);
-        const label = f ? fieldLabel(f) : name;
+        const label = f ? fieldLabel(f, lang) : name;
         push(`change.fields.${name}.old`, f ? typeOf(f) : "open", L(lang, `${label}（原值）`, `${label} before`), "change");
         push(`change.fields.${name}.new`, f ? typeOf(f) : "open", L(lang, `${label}（新值）`, `${label} now`), "change");
       }
@@ -149,7 +150,7 @@ export function knownAt(e: Editor, at: Path, lang: Lang): Known[] {
   const loop = loops.at(-1);
   if (loop) {
     push("item", "open", L(lang, "当前项本身", "the element itself"), "item");
-    for (const f of elementFields(e, asText(asObj(loop.step.with).in))) push(`item.${f.name}`, typeOf(f), fieldLabel(f), "item");
+    for (const f of elementFields(e, asText(asObj(loop.step.with).in))) push(`item.${f.name}`, typeOf(f), fieldLabel(f, lang), "item");
   }
   for (const f of vocab.facts) {
     if (f.path.includes("*") || f.path.includes("[]") || !f.triggers.some((t) => t === type) || out.some((k) => k.path === f.path)) continue;

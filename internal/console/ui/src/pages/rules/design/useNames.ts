@@ -27,7 +27,7 @@ export function useNames({ param, at, of }: { param: Parameter; at: Path; of: Pa
       return { options: (vocab.targets.find((t) => t.name === target)?.objects ?? []).map((o) => ({ value: o.name, label: o.label ? o.label[lang] : o.name })) };
     case "field":
     case "fields":
-      return { options: (fields(target, asText(here.object) || asText(trigger.object)) ?? []).map((f) => ({ value: f.name, label: fieldLabel(f) })) };
+      return { options: (fields(target, asText(here.object) || asText(trigger.object)) ?? []).map((f) => ({ value: f.name, label: fieldLabel(f, lang) })) };
     case "notifier":
       return named(vocab.notifiers);
     case "hook":

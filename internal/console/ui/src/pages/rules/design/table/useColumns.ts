@@ -4,6 +4,7 @@ import { useMemo } from "react";
 import { api, ok } from "@/api/client";
 import { useEditor, type Editor, type FieldInfo } from "../editor";
 import { elementFields, fieldLabel, numbered, typeOf } from "../facts";
+import type { Lang } from "@/lang";
 import { asList, asObj, asText, get, type Obj, type Path } from "../json";
 import { useText } from "../../texts";
 import { columnsAfter, type Col, type Headings } from "./columns";
@@ -18,7 +19,7 @@ export interface Tables {
 }
 
 const kinds: Record<string, string> = { number: "number", money: "money", time: "datetime", bool: "bool" };
-const ofField = (f: FieldInfo): Col => ({ key: f.name, label: fieldLabel(f), kind: kinds[typeOf(f)] ?? "text" });
+const ofField = (f: FieldInfo, lang: Lang): Col => ({ key: f.name, label: fieldLabel(f, lang), kind: kinds[typeOf(f)] ?? "text" });
 
 /** w: the parameters of the step. */
 export function useColumns(w: Path): Tables {
@@ -29,31 +30,31 @@ export function useColumns(w: Path): Tables {
   const step = get(e.rule, w);
   return useMemo(() => {
     const words: Headings = { budget: t("rep.budget"), actual: t("rep.actual"), difference: t("rep.difference"), used: t("rep.used"), over: t("rep.over") };
-    return tablesOf(e, asObj(step), (name) => uploaded?.find((x) => x.name === name)?.columns.map((c) => ({ key: c.name, label: c.name, kind: c.kind })) ?? [], words, 0);
+    return tablesOf(e, asObj(step), (name) => uploaded?.find((x) => x.name === name)?.columns.map((c) => ({ key: c.name, label: c.name, kind: c.kind })) ?? [], words, t.lang, 0);
   }, [e, step, uploaded, t]);
 }
 
 // How deep one table may be made of another here; the server says where one is made of itself.
 const deepest = 5;
 
-function tablesOf(e: Editor, step: Obj, uploaded: (name: string) => Col[], words: Headings, depth: number): Tables {
+function tablesOf(e: Editor, step: Obj, uploaded: (name: string) => Col[], words: Headings, lang: Lang, depth: number): Tables {
   const named = (name: string): Col[] => {
     const own = asObj(step.tables)[name];
     if (own === undefined) return uploaded(name);
-    return depth < deepest ? tablesOf(e, step, uploaded, words, depth + 1).columns(asObj(own)) : [];
+    return depth < deepest ? tablesOf(e, step, uploaded, words, lang, depth + 1).columns(asObj(own)) : [];
   };
   const lines = (source: Obj): Col[] => {
     if (asText(source.table)) return uploaded(asText(source.table));
     if (asText(source.from)) return linesOf(asText(source.from));
-    return (e.fields(asText(source.target), asText(source.object)) ?? []).map(ofField);
+    return (e.fields(asText(source.target), asText(source.object)) ?? []).map((f) => ofField(f, lang));
   };
   const linesOf = (list: string): Col[] => {
-    const found = elementFields(e, list).map(ofField);
+    const found = elementFields(e, list).map((f) => ofField(f, lang));
     const id = /^steps\.(\w+)\.rows$/.exec(list)?.[1];
     const report = id && depth < deepest ? numbered(e.rule).find((s) => s.id === id && s.kind === "report") : undefined;
     if (!report) return found;
     const w = asObj(report.step.with);
-    return tablesOf(e, w, uploaded, words, depth + 1).columns(w);
+    return tablesOf(e, w, uploaded, words, lang, depth + 1).columns(w);
   };
   const columns = (source: Obj, operations = asList(asObj(source.spec).do).length) => columnsAfter(source, lines(source), operations, named, words);
   return { lines, columns, named };
