@@ -1,7 +1,9 @@
 package ui_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,5 +41,8 @@ func run(t *testing.T, env []string, name string, args ...string) {
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	if bytes.Contains(out, []byte(" flaky\n")) {
+		fmt.Printf("%s %s: some needed a second try\n%s", name, strings.Join(args, " "), out) // shown without -v, too
 	}
 }
