@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 
 	"heliograph/config"
+	"heliograph/hooks/rules"
+	signin "heliograph/internal/console/access" // package main has a type access
 	"heliograph/internal/console/audit"
 	"heliograph/internal/gateway"
 	"heliograph/internal/store"
@@ -130,7 +133,62 @@ func record(ctx context.Context, cfg *config.Config, db *store.DB, d deed) error
 	if err != nil {
 		return fmt.Errorf("this is not done, because it cannot be put on record: %w", err)
 	}
+	if d.details["name"] == nil {
+		name, err := nameNow(ctx, db, d)
+		if err != nil {
+			return err
+		}
+		d.name(name)
+	}
 	return l.Record(ctx, audit.Event{
 		Via: audit.ViaCommand, Credential: operator(), Action: d.action, Kind: d.kind, Object: d.object, Details: d.details, Outcome: audit.Allowed,
 	})
+}
+
+// name adds how the object is called, which the console shows instead of its id. Mail has none.
+func (d *deed) name(name string) {
+	if name == "" {
+		return
+	}
+	details := maps.Clone(d.details)
+	if details == nil {
+		details = map[string]any{}
+	}
+	details["name"] = name
+	d.details = details
+}
+
+// nameNow finds how an object is called before it is changed; empty if there is none, which is for the command to say.
+func nameNow(ctx context.Context, db *store.DB, d deed) (string, error) {
+	switch d.kind {
+	case "people":
+		u, err := signin.NewBook(db).ByEmail(ctx, d.object)
+		if errors.Is(err, signin.ErrNotFound) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		return u.Name, nil
+	case "approvals":
+		a, err := rules.NewApprovals(db, nil, nil).Get(ctx, d.object)
+		if errors.Is(err, rules.ErrNoApproval) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		return ruleName(ctx, db, a.Rule)
+	case "rules":
+		return ruleName(ctx, db, d.object)
+	}
+	return "", nil
+}
+
+func ruleName(ctx context.Context, db *store.DB, id string) (string, error) {
+	s, err := rules.NewBook(db, nil).Get(ctx, id)
+	if errors.Is(err, rules.ErrNoRule) {
+		return "", nil
+	}
+	return s.Rule.Name, err
 }

@@ -112,6 +112,7 @@ type personAddCmd struct {
 // Run enters a person.
 func (c *personAddCmd) Run(ctx context.Context, parent *personCmd) error {
 	d := deed{"createPerson", "people", strings.ToLower(c.Address), map[string]any{"role": string(c.Role), "scope": string(c.Scope)}}
+	d.name(c.Name)
 	return parent.with(ctx, func(cfg *config.Config, b *signin.Book) error {
 		u, err := b.Add(ctx, signin.Draft{Email: c.Address, Name: c.Name, Role: c.Role, Scope: c.Scope})
 		if err != nil {

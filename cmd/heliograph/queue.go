@@ -260,7 +260,7 @@ func (c *queueDropCmd) Run(ctx context.Context, parent *queueCmd) error {
 			if !j.State.Live() && j.State != queue.StateDiscarded {
 				return false, nil
 			}
-			err := record(ctx, q.cfg, q.db, deed{"discardJob", "queue", number(j.ID), map[string]any{"job": j.Kind, "reason": c.Reason}})
+			err := record(ctx, q.cfg, q.db, deed{"discardJob", "queue", number(j.ID), map[string]any{"name": j.Kind, "reason": c.Reason}})
 			if err == nil {
 				err = q.jobs().Discard(ctx, j, c.Reason)
 			}

@@ -52,11 +52,14 @@ func Note(ctx context.Context, key string, value any) {
 }
 
 // Named puts on record how the thing that the request is about is called at this time, for when it is called otherwise or is gone. The first name
-// counts. Mail has none: texts of it are not put on record.
+// counts, up to maxName runes. Mail has none: texts of it are not put on record.
 func Named(ctx context.Context, name string) {
 	c, ok := ctx.Value(callKey{}).(*call)
 	if !ok || name == "" {
 		return
+	}
+	if runes := []rune(name); len(runes) > maxName {
+		name = string(runes[:maxName-1]) + "…"
 	}
 	c.mu.Lock()
 	_, known := c.notes[nameNote]
@@ -68,6 +71,9 @@ func Named(ctx context.Context, name string) {
 
 // nameNote is the note of a name.
 const nameNote = "name"
+
+// maxName bounds a name: many things may be named together, and what is recorded of a request is bounded as a whole.
+const maxName = 200
 
 // object is what a request's path names.
 func object(path string, r *http.Request) string {

@@ -371,8 +371,10 @@ func TestExport(t *testing.T) {
 			// Nobody else gets it.
 			r.server.As(admin).Get("/api/v1/exports/"+e.Id+"/file").Problem(http.StatusNotFound, "no_such_export")
 			r.server.As(admin).Delete("/api/v1/exports/"+e.Id).Problem(http.StatusNotFound, "no_such_export")
-			if acts := r.server.Acts("downloadExport"); len(acts) == 0 {
-				t.Error("a download is not on record")
+			for _, operation := range []string{"createExport", "downloadExport"} {
+				if acts := r.server.Acts(operation); len(acts) == 0 || acts[len(acts)-1].Notes["name"] != *e.File {
+					t.Errorf("%s is on record as %+v, want the name %s", operation, acts, *e.File)
+				}
 			}
 		}
 		e, _ := r.export(admin, map[string]any{"kind": "contacts"})

@@ -61,6 +61,7 @@ func (p *Part) CreateExport(ctx context.Context, r CreateExportRequestObject) (C
 	if err := insertJob(ctx, p.jobs, kindExport, row[Export]{ID: e.Id, Person: c.Person.ID, State: string(e.State), Created: now, Version: 1, Body: e}); err != nil {
 		return nil, err
 	}
+	api.Named(ctx, *e.File)
 	api.Note(ctx, "kind", string(e.Kind))
 	api.Note(ctx, "format", string(e.Format))
 	x := &exportJob{p: p, by: c, saved: p.o.Now(), out: e}
@@ -196,6 +197,7 @@ func (p *Part) mine(ctx context.Context, id string) (Export, error) {
 	if err != nil {
 		return Export{}, err
 	}
+	api.Named(ctx, deref(r.Body.File))
 	return p.shownExport(&r), nil
 }
 

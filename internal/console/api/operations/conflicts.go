@@ -92,9 +92,11 @@ func (p *Part) conflict(ctx context.Context, id int64) (Conflict, error) {
 // DecideConflicts decides conflicts, each by itself.
 func (p *Part) DecideConflicts(ctx context.Context, r DecideConflictsRequestObject) (DecideConflictsResponseObject, error) {
 	out := DecideConflicts200JSONResponse{Failed: []Skipped{}}
+	var names []string
 	for _, d := range r.Body.Decisions {
-		_, err := p.conflict(ctx, d.Id)
+		c, err := p.conflict(ctx, d.Id)
 		if err == nil {
+			names = append(names, c.Name)
 			err = p.o.Contacts().ResolveConflict(ctx, d.Id, d.Take == ConflictDecisionTakeCrm)
 		}
 		switch e := new(api.Error); {
@@ -108,16 +110,19 @@ func (p *Part) DecideConflicts(ctx context.Context, r DecideConflictsRequestObje
 			return nil, err
 		}
 	}
+	nameContacts(ctx, names...)
 	api.Note(ctx, "decided", out.Decided)
 	return out, nil
 }
 
 // UndoConflict takes a decision back.
 func (p *Part) UndoConflict(ctx context.Context, r UndoConflictRequestObject) (UndoConflictResponseObject, error) {
-	if _, err := p.conflict(ctx, r.Id); err != nil {
+	before, err := p.conflict(ctx, r.Id)
+	if err != nil {
 		return nil, err
 	}
-	err := p.o.Contacts().ReopenConflict(ctx, r.Id)
+	nameContacts(ctx, before.Name)
+	err = p.o.Contacts().ReopenConflict(ctx, r.Id)
 	switch {
 	case errors.Is(err, contacts.ErrWritten):
 		return nil, api.Conflict("written_to_crm", contacts.ErrWritten.Error(), "Change it in the CRM.")

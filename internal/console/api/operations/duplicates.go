@@ -3,6 +3,7 @@ package operations
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"heliograph/crmclient"
@@ -90,7 +91,9 @@ func (p *Part) MergeContacts(ctx context.Context, r MergeContactsRequestObject) 
 	if seen, err := p.seesContact(ctx, b.Target, b.Survivor, b.Other); err != nil || !seen {
 		return nil, firstOf(err, errNoContact)
 	}
-	noteContacts(ctx, b.Target, b.Survivor, b.Other)
+	if err := p.noteContacts(ctx, b.Target, b.Survivor, b.Other); err != nil {
+		return nil, err
+	}
 	id, err := p.o.Contacts().Merge(ctx, b.Target, b.Survivor, b.Other)
 	switch {
 	case errors.Is(err, contacts.ErrNoContact):
@@ -104,16 +107,38 @@ func (p *Part) MergeContacts(ctx context.Context, r MergeContactsRequestObject) 
 	return MergeContacts201JSONResponse(m), err
 }
 
-func noteContacts(ctx context.Context, target string, ids ...string) {
+// noteContacts puts on record which contacts it is about, and how they are called now.
+func (p *Part) noteContacts(ctx context.Context, target string, ids ...string) error {
 	api.Note(ctx, "target", target)
 	api.Note(ctx, "contacts", strings.Join(ids, ", "))
+	var names []string
+	for _, id := range ids {
+		r, found, err := p.o.Contacts().Resolve(ctx, target, id)
+		if err != nil {
+			return err
+		}
+		if found {
+			names = append(names, r.Name)
+		}
+	}
+	nameContacts(ctx, names...)
+	return nil
+}
+
+// nameContacts puts names on record, each once.
+func nameContacts(ctx context.Context, names ...string) {
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	slices.Sort(names)
+	api.Named(ctx, strings.Join(slices.Compact(names), ", "))
 }
 
 func (p *Part) turnPair(ctx context.Context, b Pair, do func(ctx context.Context, target, x, y string) error) error {
 	if seen, err := p.seesContact(ctx, b.Target, b.A, b.B); err != nil || !seen {
 		return firstOf(err, errNoContact)
 	}
-	noteContacts(ctx, b.Target, b.A, b.B)
+	if err := p.noteContacts(ctx, b.Target, b.A, b.B); err != nil {
+		return err
+	}
 	err := do(ctx, b.Target, b.A, b.B)
 	if errors.Is(err, contacts.ErrNoPair) {
 		return api.Conflict("no_pair", contacts.ErrNoPair.Error(), "Look at the list again.")
@@ -200,9 +225,15 @@ func mergeOf(ctx context.Context, m contacts.Merge) Merge {
 
 // UndoMerge makes two contacts of one again.
 func (p *Part) UndoMerge(ctx context.Context, r UndoMergeRequestObject) (UndoMergeResponseObject, error) {
-	if _, err := p.merge(ctx, r.Id); err != nil {
+	before, err := p.merge(ctx, r.Id)
+	if err != nil {
 		return nil, err
 	}
+	var names []string
+	for _, c := range before.Before {
+		names = append(names, c.Name)
+	}
+	nameContacts(ctx, names...)
 	m, err := p.o.Contacts().Undo(ctx, r.Id)
 	switch {
 	case errors.Is(err, contacts.ErrMergedInCRM):

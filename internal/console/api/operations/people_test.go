@@ -44,13 +44,24 @@ func (r *rig) people() {
 	}
 	for _, c := range [][2]string{{"c1", "a@customer.test"}, {"c2", "a2@customer.test"}, {"c3", "b@customer.test"}, {"c4", "b2@customer.test"}} {
 		r.exec(`INSERT INTO contact_records (target, id, record, times, remote_at, seen_at, generation, deleted, merged_into, joined_into, unchecked, search)
-			VALUES ('crm', $1, $2, '{}', 0, $3, 1, 0, '', '', 0, '')`, c[0], `{"id":"`+c[0]+`","kind":"contact","name":"N","addresses":["`+c[1]+`"],"phones":["+8613800138000"],"fields":{"title":"Boss"}}`, now)
+			VALUES ('crm', $1, $2, '{}', 0, $3, 1, 0, '', '', 0, '')`, c[0], `{"id":"`+c[0]+`","kind":"contact","name":"N `+c[0]+`","addresses":["`+c[1]+`"],"phones":["+8613800138000"],"fields":{"title":"Boss"}}`, now)
 		r.exec(`INSERT INTO contact_keys (target, kind, key, contact) VALUES ('crm', 'address', $1, $2)`, c[1], c[0])
 	}
 	for i, p := range [][2]string{{"c1", "c2"}, {"c3", "c4"}} {
 		r.exec(`INSERT INTO contact_duplicates (target, a, b, score, reason, state, found_at) VALUES ('crm', $1, $2, $3, 'same name', 'proposed', $4)`, p[0], p[1], 90-i, now)
 		r.exec(`INSERT INTO contact_values (target, contact, field, origin, value, at, push, base, refused) VALUES ('crm', $1, 'title', 'signature', 'Buyer', $2, 0, '', '')`, p[0], now)
 		r.exec(`INSERT INTO contact_conflicts (target, contact, field, origin, value, at, crm_value, crm_at, state, decided_at) VALUES ('crm', $1, 'title', 'signature', 'Buyer', $2, 'Boss', $2, 'open', 0)`, p[0], now)
+	}
+}
+
+// named checks how the last of each operation's objects is called on record, whatever came of it.
+func (r *rig) named(want map[string]string) {
+	r.t.Helper()
+	for operation, name := range want {
+		acts := r.api.Acts(operation)
+		if len(acts) == 0 || acts[len(acts)-1].Notes["name"] != name {
+			r.t.Errorf("%s is on record as %+v, want the name %q", operation, acts, name)
+		}
 	}
 }
 
@@ -154,7 +165,7 @@ func TestDuplicatesAndConflicts(t *testing.T) {
 
 		var list operations.ConflictPage
 		agent.Get("/api/v1/conflicts").JSON(http.StatusOK, &list)
-		if len(list.Items) != 1 || list.Items[0].Contact != "c1" || list.Items[0].Name != "N" || list.Items[0].CrmValue != "Boss" || list.Items[0].Value != "Buyer" {
+		if len(list.Items) != 1 || list.Items[0].Contact != "c1" || list.Items[0].Name != "N c1" || list.Items[0].CrmValue != "Boss" || list.Items[0].Value != "Buyer" {
 			t.Fatalf("wang sees %+v", list.Items)
 		}
 		admin.Get("/api/v1/conflicts").JSON(http.StatusOK, &list)
@@ -174,6 +185,10 @@ func TestDuplicatesAndConflicts(t *testing.T) {
 			t.Errorf("undone %+v", back)
 		}
 		agent.Post("/api/v1/conflicts/1/undo", nil).Problem(http.StatusConflict, "not_decided")
+		r.named(map[string]string{
+			"dismissDuplicate": "N c1, N c2", "restoreDuplicate": "N c1, N c2", "mergeContacts": "N c1, N c2", "undoMerge": "N c1, N c2",
+			"decideConflicts": "N c1", "undoConflict": "N c1",
+		})
 	})
 }
 

@@ -263,6 +263,7 @@ func (p *Part) job(ctx context.Context, id int64) (queue.Job, Job, error) {
 	if len(shown) == 0 {
 		return queue.Job{}, Job{}, api.NotFound("no_job", "there is no such job")
 	}
+	api.Named(ctx, jobs[0].Kind) // the mail that it is about has no name on record
 	return jobs[0], shown[0], nil
 }
 

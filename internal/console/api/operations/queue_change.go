@@ -33,6 +33,7 @@ func (p *Part) each(ctx context.Context, ids []int64, f *JobFilter, preview bool
 		}
 	}
 	q.Limit = 500
+	var kinds []string
 	for out.Matched < maxMany {
 		jobs, err := p.o.Queue.List(ctx, q)
 		if err != nil {
@@ -44,6 +45,9 @@ func (p *Part) each(ctx context.Context, ids []int64, f *JobFilter, preview bool
 		}
 		for _, j := range seen {
 			out.Matched++
+			if !slices.Contains(kinds, j.Kind) { // of which there are few
+				kinds = append(kinds, j.Kind)
+			}
 			if preview {
 				continue
 			}
@@ -61,6 +65,7 @@ func (p *Part) each(ctx context.Context, ids []int64, f *JobFilter, preview bool
 		}
 		q.Before = jobs[len(jobs)-1].ID
 	}
+	api.Named(ctx, strings.Join(kinds, ", "))
 	api.Note(ctx, "matched", out.Matched)
 	api.Note(ctx, "done", out.Done)
 	return out, nil
