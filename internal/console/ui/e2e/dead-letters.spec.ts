@@ -11,7 +11,7 @@ test("what a CRM refuses is a dead letter: retried when the CRM takes it, or dis
   const context = await browser.newContext({ baseURL: gateway.url, locale: "zh-CN", viewport: { width: 1440, height: 900 } });
   try {
     guard(context, gateway.url, faults, expected);
-    for (const n of [1, 2]) {
+    for (const n of [1, 2, 3]) {
       const head = `From: <li.wei@sunrise.example>\nTo: <kunde${n}@kunde.example>\nSubject: ${word(`订单 ${n}`)}\nMessage-ID: <order${n}@sunrise.example>\nDate: ${new Date().toUTCString().replace("GMT", "+0000")}\n`;
       await relay(gateway.smtp, "li.wei@sunrise.example", `kunde${n}@kunde.example`, `${head}\n请查收。\n`);
     }
@@ -19,24 +19,42 @@ test("what a CRM refuses is a dead letter: retried when the CRM takes it, or dis
     await firstAdmin(page, gateway.link);
     await page.goto("/queue?state=discarded");
     const rows = page.getByRole("region", { name: "任务队列" }).getByRole("row");
-    await expect(rows).toHaveCount(3, { timeout: 20_000 }); // with that of the names
+    await expect(rows).toHaveCount(4, { timeout: 20_000 }); // with that of the names
     await expect(rows.nth(1)).toContainText("CRM 拒绝了请求");
     await look(page, "dead-letters-zh");
 
     target.state.refuses = false;
     await rows.nth(1).focus();
     await page.keyboard.press("Enter");
-    const job = page.getByRole("dialog").filter({ hasText: "order2@sunrise.example" });
+    const job = page.getByRole("dialog").filter({ hasText: "order3@sunrise.example" });
     await look(page, "dead-letter-zh");
     await job.getByRole("button", { name: "重试", exact: true }).click();
     await page.getByRole("dialog", { name: "重试", exact: true }).getByRole("button", { name: "重试", exact: true }).click();
     await expect.poll(() => target.posts.length).toBe(1);
     await job.getByRole("link", { name: "查看这封邮件的经过" }).click();
-    await expect(page.locator(".outcome")).toContainText("订单 2");
+    await expect(page.locator(".outcome")).toContainText("订单 3");
     await page.goBack();
     await expect(job).toBeVisible();
     await page.keyboard.press("Escape");
+    await expect(rows).toHaveCount(3);
+
+    // Somebody else discards the same one a moment before: the page says which it could not, and why.
+    await page.route("**/api/v1/queue/jobs/discard", async (route) => {
+      if (!(route.request().postDataJSON() as { preview: boolean }).preview) await route.fetch();
+      await route.continue();
+    });
+    await rows.nth(1).getByRole("checkbox").check();
+    await page.getByRole("button", { name: "放弃", exact: true }).click();
+    const one = page.getByRole("dialog", { name: "放弃所选任务" });
+    await one.getByLabel("原因").fill("已电话告知");
+    await one.getByRole("button", { name: "放弃", exact: true }).click();
+    const skipped = page.getByRole("dialog").filter({ hasText: "另有 1 项未能处理：" });
+    await expect(skipped.getByRole("listitem")).toHaveCount(1);
+    await expect(skipped.getByRole("listitem")).not.toBeEmpty();
+    await look(page, "dead-letters-skipped-zh");
+    await skipped.getByRole("button").click();
     await expect(rows).toHaveCount(2);
+    await page.unroute("**/api/v1/queue/jobs/discard");
 
     await page.getByRole("button", { name: "全部放弃" }).click();
     const ask = page.getByRole("dialog", { name: "全部放弃" });
