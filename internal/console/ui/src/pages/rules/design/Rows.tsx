@@ -39,6 +39,7 @@ export function ValueOf({ value, onChange, at, label, kind }: { value: Json | un
   const fact = isObj(value) && typeof value.fact === "string" && Object.keys(value).length === 1 ? value.fact : undefined;
   const shown = fact !== undefined ? field(fact) : asText(value);
   const write = (v: string) => {
+    if (v === shown) return; // whatever it is: text, nothing, a list
     const only = single(v);
     // A field alone keeps its type, as a number or a list does in another record.
     if (only && !only.pipes.length && !only.pick) onChange({ fact: only.path });

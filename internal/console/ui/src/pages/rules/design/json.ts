@@ -21,14 +21,14 @@ export function get(root: Json | undefined, path: Path): Json | undefined {
   return at;
 }
 
-/** Puts a value at a path; undefined takes away what is there. Objects on the way are made. */
+/** Puts a value at a path; undefined takes away what is there. Objects on the way are made, but not to take away from them. */
 export function set<T extends Json>(root: T, path: Path, value: Json | undefined): T {
   return put(root, path, value) as T;
 }
 
 function put(at: Json | undefined, path: Path, value: Json | undefined): Json | undefined {
   const [key, ...rest] = path;
-  if (key === undefined) return value;
+  if (key === undefined || (value === undefined && at === undefined)) return value;
   if (Array.isArray(at)) {
     const next = at.slice();
     const inner = put(next[Number(key)], rest, value);

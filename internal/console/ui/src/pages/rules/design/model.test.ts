@@ -30,6 +30,7 @@ describe("changes of a rule", () => {
   });
   test("undefined takes away", () => {
     expect(set({ a: { b: 1, c: 2 } }, ["a", "b"], undefined)).toEqual({ a: { c: 2 } });
+    expect(set({ steps: [{ id: "x" }] }, ["steps", 0, "with", "reason"], undefined)).toEqual({ steps: [{ id: "x" }] });
     expect(insert({}, ["steps", 0], { id: "x" })).toEqual({ steps: [{ id: "x" }] });
     expect(pointer(["a/b", 0, "c~"])).toBe("/a~1b/0/c~0");
   });
