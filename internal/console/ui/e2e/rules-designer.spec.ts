@@ -124,7 +124,7 @@ test("a deal that is won welcomes the customer and tells the director at the sam
   await page.getByRole("button", { name: /^CRM 记录发生变化/ }).click();
   await choose(page, page.getByLabel("对象"), "商机");
   const changes = page.getByLabel("哪个字段变化");
-  await choose(page, changes, "Stage");
+  await choose(page, changes, "阶段");
   await page.getByRole("heading", { level: 1 }).click();
   await page.getByLabel("变成").fill("已成交");
   await page.getByLabel("变成").press("Enter");
@@ -137,7 +137,7 @@ test("a deal that is won welcomes the customer and tells the director at the sam
     await row.getByLabel("收件人").press("Enter");
     await type(page, row.getByRole("textbox", { name: "主题" }), `${subject} ${mark} `);
     await row.getByRole("button", { name: "插入字段: 主题" }).click();
-    await pick(page, "Title", "记录");
+    await pick(page, "名称", "记录");
     await type(page, row.getByRole("textbox", { name: "正文" }), "您好");
   }
   await publishLive(page);
@@ -165,14 +165,14 @@ test("a monthly report sets what was spent against the budget, built by mouse", 
   await pick(page, "上月", "时间");
   await choose(page, report.getByLabel("对象"), "商机");
 
-  const amount = "Amount in minor units of the currency";
+  const amount = "金额（最小货币单位）";
   const columns = async (place: Locator, names: string[]) => {
     for (const name of names) {
       await place.getByRole("button", { name: "添加一列" }).click();
       await choose(page, place.getByRole("combobox", { name: "列", exact: true }).last(), name);
     }
   };
-  await columns(report.getByRole("group", { name: "取哪些列", exact: true }), ["Stage", amount]);
+  await columns(report.getByRole("group", { name: "取哪些列", exact: true }), ["阶段", amount]);
   await choose(page, report.getByRole("combobox", { name: "显示为" }).last(), "金额");
 
   await report.getByRole("button", { name: "添加一步统计" }).click();
@@ -183,9 +183,9 @@ test("a monthly report sets what was spent against the budget, built by mouse", 
   await choose(page, compare.getByRole("combobox", { name: "预算在哪张表" }), "＋ 另外查询一张表…");
   const budget = report.getByRole("group", { name: "表格“预算”" });
   await choose(page, budget.getByLabel("对象"), "商机");
-  await columns(budget.getByRole("group", { name: "取哪些列", exact: true }), ["Stage", amount]);
+  await columns(budget.getByRole("group", { name: "取哪些列", exact: true }), ["阶段", amount]);
   await choose(page, compare.getByRole("combobox", { name: "预算金额列" }), amount);
-  await expect(compare, "what belongs together is proposed").toContainText("Stage");
+  await expect(compare, "what belongs together is proposed").toContainText("阶段");
   await report.getByRole("group", { name: "怎么统计", exact: true }).first().getByRole("button", { name: "添加一步统计" }).click();
   const totals = page.getByRole("menuitem", { name: /^合计行/ });
   await totals.click();
