@@ -36,7 +36,8 @@ func named(name, zh, en string, values ...ValueName) FieldName {
 // objectNames is the one table of names.
 var objectNames = []ObjectName{
 	{
-		ValueName{ObjectContacts, "联系人", "contacts"}, "contact",
+		ValueName{ObjectContacts, "联系人", "contacts"},
+		"contact",
 		append([]FieldName{
 			named("name", "姓名", "name"), named("kind", "类型", "kind", ValueName{crmclient.KindContact, "联系人", "contact"}, ValueName{crmclient.KindLead, "线索", "lead"}),
 			named("addresses", "邮箱", "mail addresses"), named("company_id", "公司编号", "id of the company"), named("company", "公司名称", "name of the company"),
@@ -45,14 +46,16 @@ var objectNames = []ObjectName{
 		}, systemNames...),
 	},
 	{
-		ValueName{ObjectCompanies, "公司", "companies"}, "company",
+		ValueName{ObjectCompanies, "公司", "companies"},
+		"company",
 		append([]FieldName{
 			named("name", "公司名称", "name"), named("domain", "域名", "domain"), named("phone", "电话", "phone"), named("website", "网址", "website"),
 			named("address", "地址", "postal address"), named("owner", "负责人（邮箱）", "owner's mail address"), named("note", "备注", "note"),
 		}, systemNames...),
 	},
 	{
-		ValueName{ObjectDeals, "商机", "deals"}, "deal",
+		ValueName{ObjectDeals, "商机", "deals"},
+		"deal",
 		append([]FieldName{
 			named("title", "名称", "title"), named("stage", "阶段", "stage", stageNames...), named("amount", "金额（最小货币单位）", "amount in minor units"),
 			named("currency", "币种", "currency"), named("owner", "负责人（邮箱）", "owner's mail address"), named("company_id", "公司编号", "id of the company"),
@@ -60,7 +63,8 @@ var objectNames = []ObjectName{
 		}, systemNames...),
 	},
 	{
-		ValueName{ObjectTickets, "工单", "tickets"}, "ticket",
+		ValueName{ObjectTickets, "工单", "tickets"},
+		"ticket",
 		append([]FieldName{
 			named("subject", "主题", "subject"), named("body", "内容", "text"), named("status", "状态", "status", statusNames...), named("priority", "优先级", "priority", priorityNames...),
 			named("assignee", "处理人（邮箱）", "assignee's mail address"), named("contact_id", "联系人编号", "id of the contact"), named("closed", "关闭时间", "time of closing"),
