@@ -406,9 +406,6 @@ func TestWordsComeBack(t *testing.T) {
 			name = "x"
 		}
 		msg.To[0].Name = oneLine(name)
-		if _, err := compose.Compose(msg); err != nil {
-			rt.Skip(err)
-		}
 		msg.Attachments = []compose.File{{Name: "f" + words.Draw(rt, "file") + ".txt", Bytes: []byte("x")}}
 		raw, err := compose.Compose(msg)
 		if err != nil {
