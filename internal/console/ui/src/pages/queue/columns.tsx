@@ -25,6 +25,7 @@ export function columns(t: Text): Column<Job>[] {
         <>
           <div>{t(`what.${j.what}`)}</div>
           {(j.target || j.account) && <div className="small muted q-any">{[j.account, j.target && t("to", { target: j.target })].filter(Boolean).join(" ")}</div>}
+          {j.message_id && <div className="small muted q-any">{j.message_id}</div>}
         </>
       ),
     },
