@@ -5,10 +5,11 @@ import type { AddressInfo } from "node:net";
 /** It takes what is posted, unless it refuses. closed: nothing listens where it says that it is. */
 export async function crm({ closed = false } = {}) {
   const posts: string[] = [];
-  const state = { refuses: false };
+  const state = { refuses: false, refused: 0 };
   const server = createServer((q, w) => {
     q.resume().on("end", () => {
-      if (q.method === "POST" && !state.refuses) posts.push(q.url ?? "");
+      if (q.method === "POST" && state.refuses) state.refused++;
+      else if (q.method === "POST") posts.push(q.url ?? "");
       w.writeHead(q.method === "POST" && state.refuses ? 422 : 200).end();
     });
   });

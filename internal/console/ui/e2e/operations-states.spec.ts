@@ -99,6 +99,7 @@ test("dead letters are retried all at once, chosen by keyboard, and sent elsewhe
     await look(page, "ops-retry-all-zh");
     await all.getByRole("button", { name: "重试", exact: true }).click();
     await expect(page.getByText("已重试 3 项任务")).toBeVisible();
+    await expect.poll(() => erp.state.refused).toBe(6);
     await expect(rows).toHaveCount(4, { timeout: 20_000 });
 
     other.state.refuses = false;
