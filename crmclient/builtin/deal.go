@@ -14,7 +14,7 @@ type Deal struct {
 	ID        int64          `json:"id"`
 	Title     string         `json:"title"`
 	Stage     string         `json:"stage"`    // one of Config.Stages; empty becomes the first
-	Amount    int64          `json:"amount"`   // in minor units of the currency, such as fen
+	Amount    int64          `json:"amount"`   // in minor units of the currency, such as fen; records have it in units such as yuan
 	Currency  string         `json:"currency"` // ISO 4217; empty becomes Config.Currency
 	Owner     string         `json:"owner,omitempty"`
 	CompanyID int64          `json:"company_id,omitempty"`
@@ -65,6 +65,9 @@ func (c *CRM) checkDeal(ctx context.Context, tx store.Querier, d *Deal) (custom 
 	}
 	if d.Amount < 0 {
 		k.fail("amount", "must not be negative")
+	}
+	if d.Amount > maxAmount {
+		k.fail("amount", "is too large")
 	}
 	if _, err := time.Parse(time.DateOnly, d.CloseOn); d.CloseOn != "" && err != nil {
 		k.fail("close_on", "is not a date of the form YYYY-MM-DD")

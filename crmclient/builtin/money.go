@@ -1,12 +1,32 @@
 package builtin
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/text/currency"
+
+	"heliograph/crmclient"
+)
+
+// The fields of an amount in records.
+const (
+	fieldAmount   = "amount"
+	fieldCurrency = "currency"
+)
+
+const (
+	// mostDigits is how many decimal places a currency has at most (ISO 4217).
+	mostDigits = 4
+	// maxAmount keeps amounts of the smallest units within 64 bits when they are compared over currencies.
+	maxAmount = math.MaxInt64 / 10_000
 )
 
 // minorDigits is how many decimal places a currency has. One that ISO 4217 does not
@@ -40,7 +60,7 @@ func ParseAmount(text, currencyCode string) (int64, error) {
 		return bad("write it as 128000.50")
 	}
 	n, err := strconv.ParseInt(all, 10, 64)
-	if err != nil || n == math.MaxInt64 {
+	if err != nil || n > maxAmount {
 		return bad("it is too large")
 	}
 	return n, nil
@@ -70,4 +90,122 @@ func FormatAmount(minor int64, currencyCode string) string {
 		b.WriteString("." + fraction)
 	}
 	return b.String()
+}
+
+// comparableAmount is the expression of an amount that compares over all currencies: in ten-thousandths of the unit that people name.
+var comparableAmount = func() string {
+	others := map[int][]string{}
+	for all := currency.Query(currency.Historical, currency.NonTender); all.Next(); {
+		code := all.Unit().String()
+		if digits := minorDigits(code); digits != 2 && !slices.Contains(others[digits], code) {
+			others[digits] = append(others[digits], code)
+		}
+	}
+	var b strings.Builder
+	b.WriteString("amount * CASE ")
+	for _, digits := range slices.Sorted(maps.Keys(others)) {
+		slices.Sort(others[digits])
+		fmt.Fprintf(&b, "WHEN currency IN ('%s') THEN %d ", strings.Join(others[digits], "', '"), power(mostDigits-digits))
+	}
+	fmt.Fprintf(&b, "ELSE %d END", power(mostDigits-2))
+	return b.String()
+}()
+
+func power(digits int) int64 {
+	n := int64(1)
+	for range digits {
+		n *= 10
+	}
+	return n
+}
+
+// tenThousandths makes the argument to compare with comparableAmount; false if it is no amount.
+func tenThousandths(v any) (int64, bool) {
+	text, ok := amountText(v)
+	if !ok {
+		return 0, false
+	}
+	r, ok := new(big.Rat).SetString(strings.ReplaceAll(text, ",", ""))
+	if !ok {
+		return 0, false
+	}
+	r.Mul(r, new(big.Rat).SetInt64(power(mostDigits)))
+	return r.Num().Int64(), r.IsInt() && r.Num().IsInt64()
+}
+
+// maxAmountText bounds what is read as an amount; the longest has twenty digits, commas and decimals.
+const maxAmountText = 64
+
+// amountText is a value of an amount in decimals; false if it is none.
+func amountText(v any) (string, bool) {
+	var text string
+	switch n := v.(type) {
+	case json.Number:
+		text = n.String()
+	case string:
+		text = strings.TrimSpace(n)
+	case int, int64:
+		text = fmt.Sprint(n)
+	case float64:
+		text = strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	if len(text) <= maxAmountText && strings.ContainsAny(text, "eE") { // 1.28e5
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return "", false
+		}
+		text = strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return text, text != "" && len(text) <= maxAmountText && strings.Trim(text, "0123456789.,-+") == ""
+}
+
+// toMajor turns the amount of a row into that of a record: 12800050 fen are 128000.5 yuan.
+func (o object) toMajor(values map[string]any) {
+	n, ok := values[fieldAmount].(json.Number)
+	if o.currency == "" || !ok {
+		return
+	}
+	minor, err := n.Int64()
+	if err != nil {
+		return // of no table
+	}
+	code, _ := values[fieldCurrency].(string)
+	values[fieldAmount] = major(minor, code)
+}
+
+func major(minor int64, code string) json.Number {
+	text := strings.ReplaceAll(FormatAmount(minor, code), ",", "")
+	if strings.Contains(text, ".") {
+		text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+	}
+	return json.Number(text)
+}
+
+// toMinor turns the amount that is to be written into a row v into the smallest units of its currency. Who changes nothing but the
+// currency keeps the number: 1,280 yuan become 1,280 yen.
+func (o object) toMinor(v any, fields map[string]any) (map[string]any, error) {
+	now, isDeal := v.(*Deal)
+	amount, code := fields[fieldAmount], fields[fieldCurrency]
+	if !isDeal || amount == nil && code == nil {
+		return fields, nil
+	}
+	was := cmp.Or(now.Currency, o.currency)
+	is := was
+	if text, ok := code.(string); ok && text != "" {
+		is = text
+	}
+	if amount == nil {
+		amount = major(now.Amount, was)
+	}
+	text, ok := amountText(amount)
+	if !ok {
+		return nil, &crmclient.Error{Class: crmclient.ClassPermanent, Message: fmt.Sprintf("field %q of %s does not take %.40q", fieldAmount, o.name, fmt.Sprint(amount))}
+	}
+	minor, err := ParseAmount(text, is)
+	if err != nil {
+		return nil, err
+	}
+	fields = maps.Clone(fields)
+	fields[fieldAmount] = minor
+	return fields, nil
 }

@@ -57,7 +57,7 @@ var objectNames = []ObjectName{
 		ValueName{ObjectDeals, "商机", "deals"},
 		"deal",
 		append([]FieldName{
-			named("title", "名称", "title"), named("stage", "阶段", "stage", stageNames...), named("amount", "金额（最小货币单位）", "amount in minor units"),
+			named("title", "名称", "title"), named("stage", "阶段", "stage", stageNames...), named("amount", "金额", "amount"),
 			named("currency", "币种", "currency"), named("owner", "负责人（邮箱）", "owner's mail address"), named("company_id", "公司编号", "id of the company"),
 			named("contact_id", "联系人编号", "id of the contact"), named("close_on", "预计成交日期", "closing date"), named("note", "备注", "note"),
 		}, systemNames...),

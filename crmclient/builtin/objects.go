@@ -36,6 +36,7 @@ const (
 	typeDate   = "date" // YYYY-MM-DD
 	typeTime   = "datetime"
 	typeNumber = "integer"
+	typeMoney  = "decimal" // in units such as yuan, where the table has the smallest ones of the record's currency
 	typeList   = "list"
 	typeObject = "object"
 )
@@ -48,10 +49,11 @@ type column struct {
 
 // object is one table as records.
 type object struct {
-	name    string
-	query   string
-	id      string // expression of the id
-	columns []column
+	name     string
+	query    string
+	id       string // expression of the id
+	currency string // of amounts that name none; empty: it has no amounts
+	columns  []column
 	scan    func(scanner) (any, error)
 	fill    func(context.Context, store.Querier, []any) error // what other tables hold; may be nil
 	blank   func() any
@@ -123,10 +125,10 @@ func (c *CRM) objects() []object {
 			update: func(ctx context.Context, v any) error { _, err := c.UpdateContact(ctx, *v.(*Contact)); return err },
 		},
 		{
-			name: ObjectDeals, query: `SELECT ` + dealColumns + ` FROM crm_deals`, id: "id",
+			name: ObjectDeals, query: `SELECT ` + dealColumns + ` FROM crm_deals`, id: "id", currency: c.cfg.Currency,
 			columns: append([]column{
 				required(text("title", "title", maxName)), text("stage", "stage", maxShort),
-				number("amount", "amount"), text("currency", "currency", 3),
+				{crmclient.Field{Name: fieldAmount, Type: typeMoney}, comparableAmount}, text(fieldCurrency, "currency", 3),
 				text("owner", "owner", maxAddress), number("company_id", "COALESCE(company_id, 0)"),
 				number("contact_id", "COALESCE(contact_id, 0)"),
 				{crmclient.Field{Name: "close_on", Type: typeDate}, "close_on"},
@@ -276,6 +278,7 @@ func (o object) record(item any, only []string) (crmclient.Record, error) {
 	if err := crmclient.ExactJSON(raw, &values); err != nil {
 		return crmclient.Record{}, err
 	}
+	o.toMajor(values)
 	r := crmclient.Record{Object: o.name, Fields: make(map[string]any, len(o.columns)), ID: fmt.Sprint(values["id"])}
 	for _, c := range o.columns {
 		v := values[c.Name]
@@ -358,6 +361,10 @@ func (o object) set(v any, fields map[string]any) error {
 		if err != nil {
 			return err
 		}
+	}
+	fields, err := o.toMinor(v, fields)
+	if err != nil {
+		return classified(err)
 	}
 	raw, err := json.Marshal(fields)
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // The tables as crmtest.ObjectKeeper and TicketKeeper: deals as its people change them, not through the connector.
 
 func (f tables) Object() crmtest.Object {
-	return crmtest.Object{Name: builtin.ObjectDeals, Text: "title", Number: "amount", Whole: true, MissingID: "99999999", TellsOwn: true, TellsOld: true}
+	return crmtest.Object{Name: builtin.ObjectDeals, Text: "title", Number: "amount", MissingID: "99999999", TellsOwn: true, TellsOld: true}
 }
 
 func (f tables) PutObject(t *testing.T, id string, fields map[string]any) string {
@@ -30,11 +31,10 @@ func (f tables) PutObject(t *testing.T, id string, fields map[string]any) string
 		d.Title = v
 	}
 	if v, ok := fields["amount"].(json.Number); ok {
-		whole, err := v.Float64()
-		if err != nil {
+		var err error
+		if d.Amount, err = builtin.ParseAmount(v.String(), "CNY"); err != nil {
 			t.Fatal(err)
 		}
-		d.Amount = int64(whole)
 	}
 	var err error
 	if id == "" {
@@ -66,7 +66,7 @@ func (f tables) DeleteObject(*testing.T, string) {} // nothing deletes deals yet
 func (f tables) ObjectFields(t *testing.T, id string) (map[string]any, bool) {
 	t.Helper()
 	d := f.deal(t, id)
-	return map[string]any{"title": d.Title, "amount": d.Amount}, true
+	return map[string]any{"title": d.Title, "amount": json.Number(strings.ReplaceAll(builtin.FormatAmount(d.Amount, d.Currency), ",", ""))}, true
 }
 
 func (f tables) ObjectsWithText(t *testing.T, text string) []string {

@@ -93,7 +93,7 @@ func (c *CRM) asTheyAre(ctx context.Context, o object, fields []string, found []
 		}
 		change.Own = change.Own && n.own
 		if n.action == "update" && change.Old == nil && !change.Deleted {
-			if change.Old, err = formerValues(n.old, change.Fields); err != nil {
+			if change.Old, err = o.formerValues(n.old, change.Fields); err != nil {
 				return nil, err
 			}
 		}
@@ -130,11 +130,12 @@ func (c *CRM) othersSince(ctx context.Context, name string, seq int64, ids []str
 }
 
 // formerValues returns the values of the columns that are others now.
-func formerValues(old string, now map[string]any) (map[string]any, error) {
+func (o object) formerValues(old string, now map[string]any) (map[string]any, error) {
 	var before map[string]any
 	if err := crmclient.ExactJSON([]byte(old), &before); err != nil {
 		return nil, err
 	}
+	o.toMajor(before)
 	out := map[string]any{}
 	for name, v := range before {
 		if m, ok := v.(map[string]any); ok && len(m) == 0 {

@@ -149,6 +149,10 @@ func (c column) value(cond crmclient.Condition, v any) (any, error) {
 				return i, nil
 			}
 		}
+	case typeMoney:
+		if n, ok := tenThousandths(v); ok {
+			return n, nil
+		}
 	case typeTime:
 		switch t := v.(type) {
 		case time.Time:

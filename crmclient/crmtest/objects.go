@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 
@@ -33,7 +32,6 @@ type Object struct {
 	Name      string
 	Text      string // name of a field for a text of 80 characters, which can be searched
 	Number    string // name of a field for a decimal number; empty where there is none
-	Whole     bool   // Number takes whole numbers only
 	MissingID string // a well-formed id that no record has
 	Deletes   bool   // RecordChanges tells of deleted records
 	TellsOwn  bool   // RecordChanges tells what the connection itself wrote
@@ -101,17 +99,9 @@ func wantObjects(t *testing.T, k ObjectKeeper, text string, want int) {
 func (o *objects) fields(text string, number string) map[string]any {
 	f := map[string]any{o.Text: text}
 	if o.Number != "" {
-		f[o.Number] = json.Number(o.number(number))
+		f[o.Number] = json.Number(number)
 	}
 	return f
-}
-
-// number leaves the decimals away where the field takes none.
-func (o Object) number(n string) string {
-	if whole, _, ok := strings.Cut(n, "."); ok && o.Whole {
-		return whole
-	}
-	return n
 }
 
 // sameNumber compares decimal numbers exactly, however they are written.
@@ -126,7 +116,7 @@ func (o *objects) same(t *testing.T, r crmclient.Record, id, text, number string
 	if r.ID != id || r.Object != o.Name || r.Fields[o.Text] != text {
 		t.Errorf("record: got %s %s with %v, want %s with the text %q", r.Object, r.ID, r.Fields[o.Text], id, text)
 	}
-	if o.Number != "" && !sameNumber(r.Fields[o.Number], o.number(number)) {
+	if o.Number != "" && !sameNumber(r.Fields[o.Number], number) {
 		t.Errorf("record %s: number: got %v, want %s", id, r.Fields[o.Number], number)
 	}
 }
@@ -253,10 +243,10 @@ func testUpdating(t *testing.T, o *objects) {
 		}
 	}
 	if o.Number != "" {
-		if err := w.UpdateRecord(t.Context(), o.Name, id, map[string]any{o.Number: json.Number(o.number("8.5"))}); err != nil {
+		if err := w.UpdateRecord(t.Context(), o.Name, id, map[string]any{o.Number: json.Number("8.5")}); err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := o.keep.ObjectFields(t, id); got[o.Text] != "after the update 👋" || !sameNumber(got[o.Number], o.number("8.5")) {
+		if got, _ := o.keep.ObjectFields(t, id); got[o.Text] != "after the update 👋" || !sameNumber(got[o.Number], "8.5") {
 			t.Errorf("got %v, want the new number and the text as it was", got)
 		}
 	}

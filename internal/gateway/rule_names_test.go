@@ -13,8 +13,8 @@ func TestRecordNames(t *testing.T) {
 	cfg := &config.Config{Targets: []config.Target{{Name: "builtin", Type: "builtin"}, {Name: "sales", Type: "hubspot"}}}
 	for _, c := range []struct{ target, zh, en string }{
 		{
-			"builtin", "当 内置 CRM 的商机变更，字段 阶段 变为 赢单，且 商机的金额（最小货币单位） 大于 100,000，且商机的阶段 不是 输单：更新字段 备注。",
-			"When a deal of the built-in CRM changes in stage to won and deal's amount in minor units is more than 100,000 and deal's stage is not lost: set note.",
+			"builtin", "当 内置 CRM 的商机变更，字段 阶段 变为 赢单，且 商机的金额 大于 100,000，且商机的阶段 不是 输单：更新字段 备注。",
+			"When a deal of the built-in CRM changes in stage to won and deal's amount is more than 100,000 and deal's stage is not lost: set note.",
 		},
 		{
 			"sales", "当 sales 的「deals」变更，字段 「stage」 变为 won，且 记录「amount」 大于 100,000，且商机的阶段 不是 输单：更新字段 「note」。",
