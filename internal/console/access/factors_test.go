@@ -2,20 +2,13 @@ package access_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/json"
 	"testing"
 	"time"
 
-	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
 	"github.com/pquerna/otp/totp"
 
 	"heliograph/internal/console/access"
+	"heliograph/internal/console/access/accesstest"
 	"heliograph/internal/store"
 	"heliograph/internal/store/storetest"
 )
@@ -150,142 +143,29 @@ func TestFactorsNeedAFreshSignIn(t *testing.T) {
 	wantErr(t, "the old password", err, access.ErrRefused)
 }
 
-// authenticator is a passkey's device.
-type authenticator struct {
-	key    *ecdsa.PrivateKey
-	id     []byte
-	user   []byte
-	origin string
-	count  uint32
-	flags  byte // user present, user verified
-}
-
-const (
-	userPresent  = 0x01
-	userVerified = 0x04
-	attested     = 0x40
-)
-
-func newAuthenticator(t *testing.T) *authenticator {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := make([]byte, 16)
-	_, _ = rand.Read(id)
-	return &authenticator{key: key, id: id, origin: "https://console.example.com", flags: userPresent | userVerified}
-}
-
-var b64 = base64.RawURLEncoding
-
-// options are what of both kinds of options a device looks at.
-type options struct {
-	Challenge string `json:"challenge"`
-	User      struct {
-		ID string `json:"id"`
-	} `json:"user"`
-	Allow []struct {
-		ID string `json:"id"`
-	} `json:"allowCredentials"`
-}
-
-func read(t *testing.T, given any) options {
-	t.Helper()
-	text, err := json.Marshal(given)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var o options
-	if err := json.Unmarshal(text, &o); err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-func (a *authenticator) client(kind, challenge string) []byte {
-	text, _ := json.Marshal(map[string]any{"type": kind, "challenge": challenge, "origin": a.origin, "crossOrigin": false})
-	return text
-}
-
-func (a *authenticator) data(flags byte, more []byte) []byte {
-	rp := sha256.Sum256([]byte("console.example.com"))
-	a.count++
-	return append(binary.BigEndian.AppendUint32(append(rp[:], flags), a.count), more...)
-}
-
-// create answers navigator.credentials.create.
-func (a *authenticator) create(t *testing.T, given any) []byte {
-	t.Helper()
-	o := read(t, given)
-	var err error
-	if a.user, err = b64.DecodeString(o.User.ID); err != nil {
-		t.Fatal(err)
-	}
-	point, err := a.key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := webauthncbor.Marshal(map[int]any{1: 2, 3: -7, -1: 1, -2: point[1:33], -3: point[33:]}) // RFC 9053, 7.1.1
-	if err != nil {
-		t.Fatal(err)
-	}
-	credential := append(make([]byte, 16), 0, byte(len(a.id)))
-	credential = append(append(credential, a.id...), public...)
-	object, err := webauthncbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": a.data(a.flags|attested, credential)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.answer(t, map[string]any{"clientDataJSON": b64.EncodeToString(a.client("webauthn.create", o.Challenge)), "attestationObject": b64.EncodeToString(object)})
-}
-
-// get answers navigator.credentials.get.
-func (a *authenticator) get(t *testing.T, given any) []byte {
-	t.Helper()
-	client := a.client("webauthn.get", read(t, given).Challenge)
-	data, sum := a.data(a.flags, nil), sha256.Sum256(client)
-	digest := sha256.Sum256(append(data[:len(data):len(data)], sum[:]...))
-	signature, err := ecdsa.SignASN1(rand.Reader, a.key, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.answer(t, map[string]any{
-		"clientDataJSON": b64.EncodeToString(client), "authenticatorData": b64.EncodeToString(data), "signature": b64.EncodeToString(signature), "userHandle": b64.EncodeToString(a.user),
-	})
-}
-
-func (a *authenticator) answer(t *testing.T, response map[string]any) []byte {
-	t.Helper()
-	text, err := json.Marshal(map[string]any{"id": b64.EncodeToString(a.id), "rawId": b64.EncodeToString(a.id), "type": "public-key", "response": response, "clientExtensionResults": map[string]any{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-// enrol adds the device to a person's account.
-func (a *authenticator) enrol(r *rig, e *access.Entered) []string {
+// enrol adds a device to a person's account.
+func (r *rig) enrol(key *accesstest.Passkey, e *access.Entered) []string {
 	r.t.Helper()
 	ctx := r.t.Context()
 	name, o, err := r.BeginPasskeyEnrolment(ctx, with(e))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	_, codes, err := r.FinishPasskeyEnrolment(ctx, with(e), name, "key ring", a.create(r.t, o))
+	_, codes, err := r.FinishPasskeyEnrolment(ctx, with(e), name, "key ring", key.Create(o))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return codes
 }
 
-// signIn uses the device for a visit.
-func (a *authenticator) signIn(ctx context.Context, r *rig, v access.Visit) (*access.Entered, error) {
+// present uses a device for a visit.
+func (r *rig) present(ctx context.Context, key *accesstest.Passkey, v access.Visit) (*access.Entered, error) {
 	r.t.Helper()
 	name, o, err := r.BeginPasskey(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	return r.FinishPasskey(ctx, v, name, a.get(r.t, o))
+	return r.FinishPasskey(ctx, v, name, key.Get(o))
 }
 
 func TestPasskey(t *testing.T) {
@@ -293,21 +173,21 @@ func TestPasskey(t *testing.T) {
 		ctx, v := t.Context(), from("192.0.2.1")
 		u := r.person("it@example.com", access.Admin)
 		e := r.in("it@example.com")
-		key := newAuthenticator(t)
-		if codes := key.enrol(r, e); len(codes) != 10 {
+		key := accesstest.NewPasskey(t)
+		if codes := r.enrol(key, e); len(codes) != 10 {
 			t.Errorf("got %d recovery codes", len(codes))
 		}
-		alone, err := key.signIn(ctx, r, v)
+		alone, err := r.present(ctx, key, v)
 		if err != nil || r.caller(request(alone)) == nil || alone.Kind != access.KindPasskey || alone.User.ID != u.ID {
 			t.Fatalf("alone: %+v, %v", alone, err)
 		}
 		half := r.in("it@example.com")
-		done, err := key.signIn(ctx, r, with(half))
+		done, err := r.present(ctx, key, with(half))
 		if half.State != access.StateHalf || err != nil || r.caller(request(done)) == nil || done.Kind != access.KindPassword {
 			t.Fatalf("behind the password: %+v, %v", done, err)
 		}
 		r.clock.add(time.Hour)
-		confirmed, err := key.signIn(ctx, r, with(done))
+		confirmed, err := r.present(ctx, key, with(done))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,38 +198,38 @@ func TestPasskey(t *testing.T) {
 	})
 }
 
-func passkeyRefusals(t *testing.T, r *rig, key *authenticator) {
+func passkeyRefusals(t *testing.T, r *rig, key *accesstest.Passkey) {
 	t.Helper()
 	ctx, v := t.Context(), from("192.0.2.1")
 	name, o, err := r.BeginPasskey(ctx, v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := key.get(t, o)
+	answer := key.Get(o)
 	if _, err := r.FinishPasskey(ctx, v, name, answer); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.FinishPasskey(ctx, v, name, answer)
 	wantErr(t, "the same answer again", err, access.ErrPasskey)
 
-	stranger := newAuthenticator(t)
-	stranger.user, stranger.id = key.user, key.id
-	_, err = stranger.signIn(ctx, r, v)
+	stranger := *key
+	stranger.Key = accesstest.NewPasskey(t).Key
+	_, err = r.present(ctx, &stranger, v)
 	wantErr(t, "a signature by another key", err, access.ErrPasskey)
 
 	phished := *key
-	phished.origin = "https://console.example.com.evil.example"
-	_, err = phished.signIn(ctx, r, v)
+	phished.Origin = "https://console.example.com.evil.example"
+	_, err = r.present(ctx, &phished, v)
 	wantErr(t, "an answer given to another site", err, access.ErrPasskey)
 
 	unlocked := *key
-	unlocked.flags = userPresent
-	_, err = unlocked.signIn(ctx, r, v)
+	unlocked.Flags = accesstest.UserPresent
+	_, err = r.present(ctx, &unlocked, v)
 	wantErr(t, "alone, without a finger or PIN", err, access.ErrPasskey)
 
 	copied := *key
-	copied.count = 0
-	_, err = copied.signIn(ctx, r, v)
+	copied.Count = 0
+	_, err = r.present(ctx, &copied, v)
 	wantErr(t, "a copy of the device", err, access.ErrPasskey)
 }
 
