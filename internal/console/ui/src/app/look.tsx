@@ -124,7 +124,7 @@ const darkTheme: ThemeConfig = {
   algorithm: antdTheme.darkAlgorithm,
   token: { ...common, ...night },
   // Dark text on the brighter primary: white on it is too faint to read.
-  components: { ...components, Button: { ...components.Button, primaryColor: "#06181b", colorError: "#ec8a80", colorErrorHover: "#f3a49c", colorErrorBorderHover: "#f3a49c" } },
+  components: { ...components, Button: { ...components.Button, primaryColor: "#06181b", dangerColor: "#2a0805", colorError: "#ec8a80", colorErrorHover: "#f3a49c", colorErrorBorderHover: "#f3a49c" } },
 };
 
 export function Look({ children }: { children: ReactNode }) {

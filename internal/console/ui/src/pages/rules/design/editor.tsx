@@ -1,4 +1,5 @@
 // What is being edited, for all parts of the designer: the rule with its history, what rules can be made of, and what is wrong.
+import { ConfigProvider, theme } from "antd";
 import { createContext, useCallback, useContext, useMemo, useReducer, type ReactNode } from "react";
 import type { Schemas } from "@/api/client";
 import { useLang } from "@/lang";
@@ -67,7 +68,10 @@ export interface Editor {
 
 const Context = createContext<Editor | undefined>(undefined);
 export function EditorProvider({ value, children }: { value: Editor; children: ReactNode }) {
-  return <Context value={value}>{children}</Context>;
+  const { token } = theme.useToken();
+  // Who may only read must be able to: the inputs are locked, not faint.
+  const legible = useMemo(() => ({ token: { colorTextDisabled: token.colorText, colorBgContainerDisabled: token.colorBgContainer } }), [token]);
+  return <Context value={value}>{value.readOnly ? <ConfigProvider theme={legible}>{children}</ConfigProvider> : children}</Context>;
 }
 
 export function useEditor(): Editor {
