@@ -181,7 +181,7 @@ func (p *Part) fillChecks(ctx context.Context, out *Overview) error {
 	began := time.Now()
 	var one int
 	err := p.o.Store.Reader().QueryRowContext(ctx, `SELECT 1`).Scan(&one)
-	out.Checks = append(out.Checks, Check{Name: "store", Level: LevelOk, Optional: true, Detail: time.Since(began).Round(time.Microsecond*10).String() + " for a question"})
+	out.Checks = append(out.Checks, Check{Name: "store", Level: LevelOk, Optional: true, Detail: max(time.Since(began).Round(10*time.Microsecond), 10*time.Microsecond).String() + " for a question"})
 	if err != nil {
 		return err
 	}
