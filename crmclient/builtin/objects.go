@@ -54,11 +54,11 @@ type object struct {
 	id       string // expression of the id
 	currency string // of amounts that name none; empty: it has no amounts
 	columns  []column
-	scan    func(scanner) (any, error)
-	fill    func(context.Context, store.Querier, []any) error // what other tables hold; may be nil
-	blank   func() any
-	add     func(context.Context, any) (int64, error)
-	update  func(context.Context, any) error
+	scan     func(scanner) (any, error)
+	fill     func(context.Context, store.Querier, []any) error // what other tables hold; may be nil
+	blank    func() any
+	add      func(context.Context, any) (int64, error)
+	update   func(context.Context, any) error
 }
 
 func text(name, sql string, length int) column {
