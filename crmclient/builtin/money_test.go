@@ -95,8 +95,12 @@ func TestAmountsOfRecords(t *testing.T) {
 			v    any
 			want string
 		}{
-			{crmclient.Greater, json.Number("1280"), "CLF CNY KWD"}, {crmclient.GreaterEqual, "1,280", "CLF CNY JPY KWD ZZZ"}, {crmclient.Equal, 1280, "JPY ZZZ"},
-			{crmclient.Less, 1280.5005, "CNY JPY ZZZ"}, {crmclient.In, []any{"1280.5", json.Number("1280.501")}, "CNY KWD"}, {crmclient.Greater, json.Number("-1"), "CLF CNY JPY KWD ZZZ"},
+			{crmclient.Greater, json.Number("1280"), "CLF CNY KWD"},
+			{crmclient.GreaterEqual, "1,280", "CLF CNY JPY KWD ZZZ"},
+			{crmclient.Equal, 1280, "JPY ZZZ"},
+			{crmclient.Less, 1280.5005, "CNY JPY ZZZ"},
+			{crmclient.In, []any{"1280.5", json.Number("1280.501")}, "CNY KWD"},
+			{crmclient.Greater, json.Number("-1"), "CLF CNY JPY KWD ZZZ"},
 		} {
 			if got := found(q.is, q.v); got != q.want {
 				t.Errorf("amount %s %v: got %q, want %q", q.is, q.v, got, q.want)

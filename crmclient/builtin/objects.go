@@ -128,7 +128,8 @@ func (c *CRM) objects() []object {
 			name: ObjectDeals, query: `SELECT ` + dealColumns + ` FROM crm_deals`, id: "id", currency: c.cfg.Currency,
 			columns: append([]column{
 				required(text("title", "title", maxName)), text("stage", "stage", maxShort),
-				{crmclient.Field{Name: fieldAmount, Type: typeMoney}, comparableAmount}, text(fieldCurrency, "currency", 3),
+				{crmclient.Field{Name: fieldAmount, Type: typeMoney}, comparableAmount},
+				text(fieldCurrency, "currency", 3),
 				text("owner", "owner", maxAddress), number("company_id", "COALESCE(company_id, 0)"),
 				number("contact_id", "COALESCE(contact_id, 0)"),
 				{crmclient.Field{Name: "close_on", Type: typeDate}, "close_on"},
