@@ -3,12 +3,13 @@ package crmclient
 import (
 	"context"
 	"fmt"
-	"math/big"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"heliograph/internal/decimal"
 )
 
 // Record is any object of a CRM: a deal, an order, an item in stock, a row of a form.
@@ -246,10 +247,9 @@ const Unordered = 2
 // CompareTexts compares two values by how they are written: as numbers, exactly, where they are to be numbers, else by being the same. Where there
 // is no order it returns Unordered.
 func CompareTexts(a, b string, numbers bool) int {
-	const maxDigits = 60 // more are a stranger's idea
-	if numbers && len(a) < maxDigits && len(b) < maxDigits && !strings.ContainsAny(a+b, "eE/") {
-		x, ok := new(big.Rat).SetString(a)
-		y, ok2 := new(big.Rat).SetString(b)
+	if numbers {
+		x, ok := decimal.Parse(a)
+		y, ok2 := decimal.Parse(b)
 		if ok && ok2 {
 			return x.Cmp(y)
 		}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/text/currency"
 
 	"heliograph/crmclient"
+	"heliograph/internal/decimal"
 )
 
 // The fields of an amount in records.
@@ -78,18 +79,10 @@ func FormatAmount(minor int64, currencyCode string) string {
 		text = strings.Repeat("0", missing) + text
 	}
 	whole, fraction := text[:len(text)-digits], text[len(text)-digits:]
-	var b strings.Builder
-	b.WriteString(sign)
-	for i, d := range whole {
-		if i > 0 && (len(whole)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
 	if digits > 0 {
-		b.WriteString("." + fraction)
+		whole += "." + fraction
 	}
-	return b.String()
+	return sign + decimal.Group(whole)
 }
 
 // comparableAmount is the expression of an amount that compares over all currencies: in ten-thousandths of the unit that people name.
@@ -121,42 +114,12 @@ func power(digits int) int64 {
 
 // tenThousandths makes the argument to compare with comparableAmount; false if it is no amount.
 func tenThousandths(v any) (int64, bool) {
-	text, ok := amountText(v)
+	n, ok := decimal.Of(v)
 	if !ok {
 		return 0, false
 	}
-	r, ok := new(big.Rat).SetString(strings.ReplaceAll(text, ",", ""))
-	if !ok {
-		return 0, false
-	}
-	r.Mul(r, new(big.Rat).SetInt64(power(mostDigits)))
-	return r.Num().Int64(), r.IsInt() && r.Num().IsInt64()
-}
-
-// maxAmountText bounds what is read as an amount; the longest has twenty digits, commas and decimals.
-const maxAmountText = 64
-
-// amountText is a value of an amount in decimals; false if it is none.
-func amountText(v any) (string, bool) {
-	var text string
-	switch n := v.(type) {
-	case json.Number:
-		text = n.String()
-	case string:
-		text = strings.TrimSpace(n)
-	case int, int64:
-		text = fmt.Sprint(n)
-	case float64:
-		text = strconv.FormatFloat(n, 'f', -1, 64)
-	}
-	if len(text) <= maxAmountText && strings.ContainsAny(text, "eE") { // 1.28e5
-		f, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return "", false
-		}
-		text = strconv.FormatFloat(f, 'f', -1, 64)
-	}
-	return text, text != "" && len(text) <= maxAmountText && strings.Trim(text, "0123456789.,-+") == ""
+	n.Mul(n, new(big.Rat).SetInt64(power(mostDigits)))
+	return n.Num().Int64(), n.IsInt() && n.Num().IsInt64()
 }
 
 // toMajor turns the amount of a row into that of a record: 12800050 fen are 128000.5 yuan.
@@ -197,11 +160,12 @@ func (o object) toMinor(v any, fields map[string]any) (map[string]any, error) {
 	if amount == nil {
 		amount = major(now.Amount, was)
 	}
-	text, ok := amountText(amount)
+	n, ok := decimal.Of(amount)
 	if !ok {
 		return nil, &crmclient.Error{Class: crmclient.ClassPermanent, Message: fmt.Sprintf("field %q of %s does not take %.40q", fieldAmount, o.name, fmt.Sprint(amount))}
 	}
-	minor, err := ParseAmount(text, is)
+	places, _ := n.FloatPrec() // exact: it was a decimal number
+	minor, err := ParseAmount(n.FloatString(places), is)
 	if err != nil {
 		return nil, err
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
 
 	"heliograph/crmclient"
 	"heliograph/crmclient/cursor"
+	"heliograph/internal/decimal"
 )
 
 var (
@@ -330,8 +330,8 @@ const (
 func compare(w *widget, got, want any) order {
 	switch w.Type {
 	case "number":
-		a, okA := rational(got)
-		b, okB := rational(want)
+		a, okA := decimal.Of(got)
+		b, okB := decimal.Of(want)
 		if !okA || !okB {
 			return unlike
 		}
@@ -348,16 +348,6 @@ func compare(w *widget, got, want any) order {
 		return same
 	}
 	return unlike
-}
-
-const maxDigits = 60 // of a number that is compared; one with a huge exponent would fill the memory
-
-func rational(v any) (*big.Rat, bool) {
-	s := strings.TrimSpace(fmt.Sprint(v))
-	if len(s) > maxDigits || strings.ContainsAny(s, "eE/") {
-		return nil, false
-	}
-	return new(big.Rat).SetString(s)
 }
 
 func moment(v any) (time.Time, bool) {

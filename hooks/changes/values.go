@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"math/big"
 	"strings"
 	"time"
+
+	"heliograph/internal/decimal"
 )
 
 // maxValue bounds what is kept of one value, in bytes of JSON. Of a longer one its hash is kept: that it changed is told, what it
@@ -66,32 +67,20 @@ func normal(v any, depth int) any {
 	return v
 }
 
-// maxDigits bounds numbers that are brought into one form; no amount is longer.
-const maxDigits = 60
-
 // plainNumber writes 1, 1.0 and 1e0 alike: CRMs change the form of a number without changing it. What is too long, or no number,
 // becomes a text.
 func plainNumber(n string) string {
 	asText, _ := json.Marshal(n) // a text cannot fail
-	if len(n) > maxDigits || strings.ContainsAny(n, "eE") && !shortExponent(n) || !json.Valid([]byte(n)) {
-		return string(asText)
-	}
-	r, ok := new(big.Rat).SetString(n)
-	if !ok {
+	r, ok := decimal.Parse(n)
+	if !ok || !json.Valid([]byte(n)) {
 		return string(asText)
 	}
 	digits, _ := r.FloatPrec() // exact: it was a decimal number
 	plain := r.FloatString(digits)
-	if len(plain) > maxDigits {
+	if len(plain) > decimal.MaxText {
 		return string(asText)
 	}
 	return plain
-}
-
-// shortExponent says whether the exponent is small enough to write the number out.
-func shortExponent(n string) bool {
-	_, exponent, _ := strings.Cut(strings.ToLower(n), "e")
-	return len(strings.TrimLeft(exponent, "+-0")) <= 2
 }
 
 // shown reads a kept value back, for those who are told of a change. Of a value that was too long it is nil.

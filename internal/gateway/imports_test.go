@@ -45,7 +45,7 @@ var layers = []struct {
 	{packages: []string{"internal/journal/segment", "internal/queue", "internal/message", "internal/limit", "internal/pace", "internal/pause", "internal/notify", "internal/oauth", "crmclient"}, among: true},
 	{packages: []string{"internal/calendar", "internal/report"}},
 	{packages: []string{"internal/store/...", "internal/uidset", "proxy/imapd/scan", "proxy/socket"}, among: true},
-	{packages: []string{"internal/sandbox", "internal/tablefile"}},
+	{packages: []string{"internal/sandbox", "internal/tablefile", "internal/decimal"}},
 	{packages: []string{"config", "deploy/rules"}},
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"heliograph/internal/decimal"
 )
 
 // valueType is what an expression gives.
@@ -144,8 +146,8 @@ func arithmetic(op string, a, b *node) (*node, error) {
 // small refuses numbers that grow without reason.
 func small(z *big.Rat) (any, error) {
 	n := number(z)
-	if len(n) > maxNumberText {
-		return nil, wrong("a number grew over %d digits", maxNumberText)
+	if len(n) > decimal.MaxText {
+		return nil, wrong("a number grew over %d digits", decimal.MaxText)
 	}
 	return n, nil
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"heliograph/internal/decimal"
 )
 
 const (
@@ -174,7 +176,7 @@ func (p *exprParser) literalNumber() (*node, error) {
 	}
 	text := p.rest[:end]
 	p.rest = p.rest[end:]
-	r, ok := decimal(text)
+	r, ok := decimal.Parse(text)
 	if !ok {
 		return nil, wrong("%q is not a number", text)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/text/width"
+
+	"heliograph/internal/decimal"
 )
 
 // headerRows is how far down an uploaded table its headings are looked for: above them people write titles.
@@ -153,7 +155,7 @@ func asNumbers(column []any) (c Column, values []any, ok bool) {
 		p := parsed{kind: Number}
 		switch v := v.(type) {
 		case json.Number:
-			p.value, ok = decimal(string(v))
+			p.value, ok = decimal.Parse(string(v))
 		case string:
 			digits := strings.TrimLeft(width.Narrow.String(strings.TrimSpace(v)), "+-")
 			code := len(digits) > 1 && digits[0] == '0' && digits[1] != '.' || len(digits) >= 15 && !strings.ContainsAny(digits, ".,")

@@ -3,71 +3,33 @@ package report
 import (
 	"encoding/json"
 	"math/big"
-	"strconv"
 	"strings"
 
 	"golang.org/x/text/width"
+
+	"heliograph/internal/decimal"
 )
 
 const (
-	// maxNumberText bounds the text of a number, and maxExponent its power of ten: "1e999999999" is ten bytes and a gigabyte.
-	maxNumberText = 80
-	maxExponent   = 100
+	// maxPlaces is how many digits behind the point a number keeps that has an end.
+	maxPlaces = 100
 	// roundedPlaces is how many digits a quotient keeps that has no end, like 1/3.
 	roundedPlaces = 20
 )
 
 // rational gives the exact number that a value is, also when a CRM sent it as text: "1,234.50", "¥3", "12%".
 func rational(v any) (*big.Rat, bool) {
-	switch v := v.(type) {
-	case json.Number:
-		return decimal(string(v))
-	case string:
-		n, ok := parseNumber(v)
+	if text, ok := v.(string); ok {
+		n, ok := parseNumber(text)
 		return n.value, ok
-	case int:
-		return new(big.Rat).SetInt64(int64(v)), true
-	case int64:
-		return new(big.Rat).SetInt64(v), true
-	case float64:
-		return decimal(strconv.FormatFloat(v, 'g', -1, 64))
 	}
-	return nil, false
-}
-
-// decimal reads a plain decimal number as JSON writes it, within bounds.
-func decimal(s string) (*big.Rat, bool) {
-	if s == "" || len(s) > maxNumberText {
-		return nil, false
-	}
-	mantissa, exponent, has := strings.Cut(strings.ToLower(s), "e")
-	if has {
-		e, err := strconv.Atoi(exponent)
-		if err != nil || e < -maxExponent || e > maxExponent {
-			return nil, false
-		}
-	}
-	digits := 0
-	for i, c := range mantissa {
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case c == '.' && !strings.Contains(mantissa[i+1:], "."):
-		case (c == '-' || c == '+') && i == 0:
-		default:
-			return nil, false
-		}
-	}
-	if digits == 0 {
-		return nil, false
-	}
-	return new(big.Rat).SetString(s)
+	return decimal.Of(v)
 }
 
 // number turns an exact number back into a value: exactly if its decimals end, else to roundedPlaces digits.
 func number(r *big.Rat) json.Number {
 	places, exact := r.FloatPrec()
-	if !exact || places > maxExponent {
+	if !exact || places > maxPlaces {
 		s := strings.TrimRight(r.FloatString(roundedPlaces), "0")
 		return json.Number(strings.TrimSuffix(s, "."))
 	}
@@ -111,7 +73,7 @@ var currencySigns = []struct{ sign, code string }{
 // parseNumber reads a number as people write it: full-width digits, separators of thousands, a currency before or behind, a
 // percent sign, 万 and 亿, accounting parentheses. What may as well be a name or an id is not a number.
 func parseNumber(s string) (parsed, bool) {
-	if len(s) > 2*maxNumberText {
+	if len(s) > 2*decimal.MaxText {
 		return parsed{}, false
 	}
 	p := parsed{kind: Number}
@@ -140,11 +102,11 @@ func parseNumber(s string) (parsed, bool) {
 	if strings.HasPrefix(s, "-") || strings.HasPrefix(s, "+") {
 		return parsed{}, false
 	}
-	plain, ok := ungroup(s)
+	plain, ok := decimal.Ungroup(s)
 	if !ok {
 		return parsed{}, false
 	}
-	if p.value, ok = decimal(plain); !ok {
+	if p.value, ok = decimal.Parse(plain); !ok {
 		return parsed{}, false
 	}
 	if _, fraction, found := strings.Cut(plain, "."); found {
@@ -186,22 +148,4 @@ func (p *parsed) cutCurrency(s string) string {
 		}
 	}
 	return s
-}
-
-// ungroup takes out separators of thousands that stand where they should.
-func ungroup(s string) (string, bool) {
-	whole, fraction, pointed := strings.Cut(s, ".")
-	if strings.Contains(whole, ",") {
-		groups := strings.Split(whole, ",")
-		for i, group := range groups {
-			if i == 0 && (group == "" || len(group) > 3) || i > 0 && len(group) != 3 {
-				return "", false
-			}
-		}
-		whole = strings.Join(groups, "")
-	}
-	if pointed {
-		return whole + "." + fraction, true
-	}
-	return whole, true
 }

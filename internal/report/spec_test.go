@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"heliograph/internal/decimal"
 )
 
 var sales = []map[string]any{
@@ -224,7 +226,7 @@ func FuzzExpr(f *testing.F) {
 		}
 		v, err := node.eval(row, time.UTC)
 		if r, ok := v.(json.Number); err == nil && ok {
-			if _, ok := decimal(string(r)); !ok {
+			if _, ok := decimal.Parse(string(r)); !ok {
 				t.Errorf("%q gives %q", text, r)
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"heliograph/internal/decimal"
 )
 
 // identity is what makes two values the same when grouping and joining. A number equals a text that writes it the same way,
@@ -17,7 +19,7 @@ func identity(v any) string {
 	case nil:
 		return ""
 	case json.Number:
-		if r, ok := decimal(string(v)); ok {
+		if r, ok := decimal.Parse(string(v)); ok {
 			return "v" + string(number(r))
 		}
 		return "v" + string(v)

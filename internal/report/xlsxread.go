@@ -9,6 +9,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"heliograph/internal/decimal"
 	"heliograph/internal/tablefile"
 )
 
@@ -167,7 +168,7 @@ func (w *workbook) value(sheet string, i, j int, text string) (any, look, error)
 				return t.UTC(), l, nil
 			}
 		}
-		if r, ok := decimal(strconv.FormatFloat(f, 'g', 15, 64)); ok {
+		if r, ok := decimal.Parse(strconv.FormatFloat(f, 'g', 15, 64)); ok {
 			return number(r), l, nil
 		}
 	case excelize.CellTypeDate:

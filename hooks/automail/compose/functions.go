@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"heliograph/internal/decimal"
 )
 
 // function is one that templates may call. The value that is piped in is the last argument.
@@ -148,8 +150,8 @@ func link(r *rendering, args []any) (any, error) {
 
 // same compares numbers as such, times by moment and all else as text.
 func same(args []any) bool {
-	if a, ok := numberOf(args[0]); ok {
-		if b, ok := numberOf(args[1]); ok {
+	if a, ok := decimal.Of(args[0]); ok {
+		if b, ok := decimal.Of(args[1]); ok {
 			return a.Cmp(b) == 0
 		}
 	}
@@ -161,8 +163,8 @@ func same(args []any) bool {
 
 // order compares two numbers or times.
 func order(args []any) (int, bool) {
-	a, okA := numberOf(args[0])
-	b, okB := numberOf(args[1])
+	a, okA := decimal.Of(args[0])
+	b, okB := decimal.Of(args[1])
 	if okA && okB {
 		return a.Cmp(b), true
 	}
@@ -210,7 +212,7 @@ func (r *rendering) logic(args []any, decides bool) any {
 
 // plural chooses the word for one or for several.
 func plural(r *rendering, args []any) (any, error) {
-	n, ok := numberOf(args[2])
+	n, ok := decimal.Of(args[2])
 	if !ok {
 		l, isList := args[2].([]any)
 		if !isList {

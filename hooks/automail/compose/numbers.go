@@ -3,45 +3,15 @@ package compose
 import (
 	"encoding/json"
 	"math/big"
-	"strconv"
 	"strings"
 
 	"golang.org/x/text/currency"
+
+	"heliograph/internal/decimal"
 )
 
-// maxDigits bounds numbers: more is none that people write, and exponents cost memory.
-const maxDigits = 60
-
-// numberOf reads a number exactly. Text counts where it is one.
-func numberOf(v any) (*big.Rat, bool) {
-	var s string
-	switch v := v.(type) {
-	case json.Number:
-		s = v.String()
-	case int:
-		return big.NewRat(int64(v), 1), true
-	case int64:
-		return big.NewRat(v, 1), true
-	case float64:
-		s = strconv.FormatFloat(v, 'g', -1, 64)
-	case string:
-		s = strings.ReplaceAll(strings.TrimSpace(v), ",", "")
-	default:
-		return nil, false
-	}
-	if s == "" || len(s) > maxDigits || strings.Trim(s, "+-0123456789.eE") != "" {
-		return nil, false
-	}
-	if i := strings.IndexAny(s, "eE"); i >= 0 {
-		if e, err := strconv.Atoi(s[i+1:]); err != nil || e > maxDigits || e < -maxDigits {
-			return nil, false
-		}
-	}
-	return new(big.Rat).SetString(s)
-}
-
 func wholeOf(v any) (int, bool) {
-	n, ok := numberOf(v)
+	n, ok := decimal.Of(v)
 	if !ok || !n.IsInt() || !n.Num().IsInt64() || n.Num().Int64() > 1<<30 || n.Num().Int64() < -1<<30 {
 		return 0, false
 	}
@@ -57,7 +27,7 @@ func grouped(n *big.Rat, decimals int) string {
 		if !exact {
 			decimals = min(d, 10)
 		}
-		decimals = min(decimals, maxDigits)
+		decimals = min(decimals, decimal.MaxText)
 	}
 	s := n.FloatString(decimals)
 	sign := ""
@@ -67,18 +37,7 @@ func grouped(n *big.Rat, decimals int) string {
 			sign = "-"
 		}
 	}
-	whole, rest, _ := strings.Cut(s, ".")
-	var b strings.Builder
-	for i := range len(whole) {
-		if i > 0 && (len(whole)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte(whole[i])
-	}
-	if rest != "" {
-		b.WriteString("." + rest)
-	}
-	return sign + b.String()
+	return sign + decimal.Group(s)
 }
 
 // number writes a number in groups of three, with the decimals asked for.
@@ -90,7 +49,7 @@ func number(r *rendering, args []any) (any, error) {
 			return nil, r.wrong("number", "小数位数应为 0 到 20 / the number of decimals is 0 to 20")
 		}
 	}
-	n, ok := numberOf(args[len(args)-1])
+	n, ok := decimal.Of(args[len(args)-1])
 	if !ok {
 		return nil, r.wrong("number", "不是数字 / this is no number")
 	}
@@ -119,7 +78,7 @@ func money(r *rendering, args []any) (any, error) {
 	if err != nil {
 		return nil, r.wrong("money", "货币应为 ISO 代码，如 CNY / the currency is an ISO code such as CNY")
 	}
-	n, ok := numberOf(args[1])
+	n, ok := decimal.Of(args[1])
 	if !ok {
 		return nil, r.wrong("money", "金额不是数字 / the amount is no number")
 	}
@@ -140,8 +99,8 @@ func add(args []any, sign int64) (any, error) {
 	if t, ok := args[1].(interface{ IsZero() bool }); ok && !t.IsZero() {
 		return shift(args[1], plain(args[0]), sign)
 	}
-	by, okBy := numberOf(args[0])
-	n, ok := numberOf(args[1])
+	by, okBy := decimal.Of(args[0])
+	n, ok := decimal.Of(args[1])
 	if !ok || !okBy {
 		return nil, Problem{Code: "arguments", Zh: "plus 与 minus 只能用于数字，或时间与时长（如 \"3d\"、\"2h\"）", En: `plus and minus take numbers, or a time and a span such as "3d" or "2h"`}
 	}
@@ -151,8 +110,8 @@ func add(args []any, sign int64) (any, error) {
 
 // times multiplies: of an amount in cents, times 0.01 is the amount.
 func times(r *rendering, args []any) (any, error) {
-	by, okBy := numberOf(args[0])
-	n, ok := numberOf(args[1])
+	by, okBy := decimal.Of(args[0])
+	n, ok := decimal.Of(args[1])
 	if !ok || !okBy {
 		return nil, r.wrong("times", "只能用于数字 / it takes numbers")
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"heliograph/hooks/rules/condition"
+	"heliograph/internal/decimal"
 )
 
 // root is what a template sees as its dot: nothing. Facts are looked up by path.
@@ -149,7 +150,7 @@ func (r *rendering) there(v any) bool {
 	case map[string]any:
 		return len(v) > 0
 	}
-	if n, ok := numberOf(v); ok {
+	if n, ok := decimal.Of(v); ok {
 		return n.Sign() != 0
 	}
 	return strings.TrimSpace(plain(v)) != ""

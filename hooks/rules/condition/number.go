@@ -2,53 +2,17 @@ package condition
 
 import (
 	"math/big"
-	"strconv"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
+
+	"heliograph/internal/decimal"
 )
 
-const (
-	maxDigits   = 64  // of a number as text; amounts have twenty
-	maxExponent = 100 // an exponent of a million would fill the memory
-)
-
-// number reads a plain decimal number exactly: digits, at most one point, perhaps a sign and an exponent.
+// number reads a plain decimal number, or returns nil.
 func number(text string) *big.Rat {
-	if len(text) == 0 || len(text) > maxDigits {
-		return nil
-	}
-	digits, points := 0, 0
-	for i := range len(text) {
-		switch c := text[i]; {
-		case '0' <= c && c <= '9':
-			digits++
-		case c == '.':
-			if points++; points > 1 {
-				return nil
-			}
-		case (c == '-' || c == '+') && i == 0:
-		case (c == 'e' || c == 'E') && digits > 0:
-			if n, err := strconv.Atoi(text[i+1:]); err != nil || n > maxExponent || n < -maxExponent {
-				return nil
-			}
-			r, ok := new(big.Rat).SetString(text)
-			if !ok {
-				return nil
-			}
-			return r
-		default:
-			return nil
-		}
-	}
-	if digits == 0 {
-		return nil
-	}
-	r, ok := new(big.Rat).SetString(text)
-	if !ok {
-		return nil
-	}
-	return r
+	n, _ := decimal.Parse(text)
+	return n
 }
 
 // currencies stand before or after an amount; longer ones first.
@@ -63,7 +27,7 @@ var multiples = []struct {
 // amount reads a number as people write it: "100,000.00", "￥1,200", "USD 12.50", "12.5万元". It returns nil for all else;
 // what could be two numbers, such as "1.200,00", is none.
 func amount(text string) *big.Rat {
-	if len(text) > 2*maxDigits {
+	if len(text) > 2*decimal.MaxText {
 		return nil
 	}
 	if r := number(text); r != nil {
@@ -92,7 +56,7 @@ func amount(text string) *big.Rat {
 			break
 		}
 	}
-	text, ok := ungrouped(text)
+	text, ok := decimal.Ungroup(text)
 	if !ok || strings.ContainsAny(text, "eE+-") {
 		return nil
 	}
@@ -109,22 +73,4 @@ func cutSign(text, sign string) (rest, found string) {
 		return strings.TrimSpace(text[1:]), text[:1]
 	}
 	return text, sign
-}
-
-// ungrouped takes out the commas between groups of three digits.
-func ungrouped(text string) (string, bool) {
-	if !strings.Contains(text, ",") {
-		return text, true
-	}
-	whole, fraction, _ := strings.Cut(text, ".")
-	groups := strings.Split(whole, ",")
-	for i, g := range groups {
-		if i > 0 && len(g) != 3 || i == 0 && (g == "" || len(g) > 3) {
-			return "", false
-		}
-	}
-	if strings.Contains(fraction, ",") {
-		return "", false
-	}
-	return strings.Join(groups, "") + text[len(whole):], true
 }

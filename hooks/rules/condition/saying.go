@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"heliograph/internal/decimal"
 )
 
 // saying is how the values of a fact are said to people.
@@ -112,25 +114,16 @@ func (s saying) called(text string) *ValueName {
 }
 
 var (
-	written = regexp.MustCompile(`^(-?)(\d{5,})(\.\d+)?$`)
+	written = regexp.MustCompile(`^-?\d{5,}(\.\d+)?$`)
 	counted = regexp.MustCompile(`(?i)(^|[._])(id|no|code|year)$|[a-z](Id|ID|No|Code|Year)$|编号$|年份$`)
 )
 
 // number writes a number with commas, unless its name says that nobody reads it by its size, such as an id.
 func (s saying) number(text string) string {
-	m := written.FindStringSubmatch(text)
-	if m == nil || counted.MatchString(s.path) {
+	if !written.MatchString(text) || counted.MatchString(s.path) {
 		return cut(text, maxShown)
 	}
-	var groups []string
-	digits := m[2]
-	for len(digits) > 3 {
-		groups = append(groups, digits[len(digits)-3:])
-		digits = digits[:len(digits)-3]
-	}
-	groups = append(groups, digits)
-	slices.Reverse(groups)
-	return cut(m[1]+strings.Join(groups, ",")+m[3], maxShown)
+	return cut(decimal.Group(text), maxShown)
 }
 
 var dateForm = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$`)
