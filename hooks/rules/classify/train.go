@@ -122,6 +122,23 @@ func (d *dimension) stateOf(ctx context.Context, q store.Querier) (string, error
 	return hex.EncodeToString(digest[:16]), nil
 }
 
+// stateAndRows returns the corrections to learn from, and the state that they are. What comes in between makes it look again; where it never
+// ceases, the state is that before the rows, so that there is another training.
+func (d *dimension) stateAndRows(ctx context.Context, q store.Querier) (state string, list []row, err error) {
+	const looks = 3
+	after, err := d.stateOf(ctx, q)
+	for range looks {
+		if err != nil || state == after {
+			break
+		}
+		state = after
+		if list, err = rows(ctx, q, d.Name); err == nil {
+			after, err = d.stateOf(ctx, q)
+		}
+	}
+	return state, list, err
+}
+
 // Train makes new models of the dimensions whose corrections changed and stores them as new versions. It returns
 // how many it made. Several processes may train at once: the first one's version holds.
 func (c *Classifier) Train(ctx context.Context) (int, error) {
@@ -140,7 +157,6 @@ func (c *Classifier) Train(ctx context.Context) (int, error) {
 
 func (c *Classifier) train(ctx context.Context, d *dimension) (bool, error) {
 	reader := c.o.Store.Reader()
-	// The state before the rows: what comes between makes another training.
 	state, err := d.stateOf(ctx, reader)
 	if err != nil {
 		return false, err
@@ -154,16 +170,10 @@ func (c *Classifier) train(ctx context.Context, d *dimension) (bool, error) {
 	if same {
 		return false, nil
 	}
-	pruned, err := c.prune(ctx, d.Name)
-	if err != nil {
+	if err := c.prune(ctx, d.Name); err != nil {
 		return false, err
 	}
-	if pruned {
-		if state, err = d.stateOf(ctx, reader); err != nil {
-			return false, err
-		}
-	}
-	list, err := rows(ctx, reader, d.Name)
+	state, list, err := d.stateAndRows(ctx, reader)
 	if err != nil {
 		return false, err
 	}
@@ -201,8 +211,8 @@ func (c *Classifier) train(ctx context.Context, d *dimension) (bool, error) {
 }
 
 // prune removes corrections that are too many or too old. It is done before learning only, so that it makes no version by itself.
-func (c *Classifier) prune(ctx context.Context, dimension string) (pruned bool, err error) {
-	err = c.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
+func (c *Classifier) prune(ctx context.Context, dimension string) error {
+	return c.o.Store.Write(ctx, func(ctx context.Context, tx store.Querier) error {
 		for _, q := range []struct {
 			query string
 			args  []any
@@ -213,19 +223,12 @@ func (c *Classifier) prune(ctx context.Context, dimension string) (pruned bool, 
 				SELECT 1 FROM classify_corrections n WHERE n.message_key = classify_corrections.message_key AND n.dimension = classify_corrections.dimension
 				AND n.id > classify_corrections.id))`, []any{dimension, store.Micros(c.o.Now().Add(-history)), scheme}},
 		} {
-			r, err := tx.ExecContext(ctx, q.query, q.args...)
-			if err != nil {
+			if _, err := tx.ExecContext(ctx, q.query, q.args...); err != nil {
 				return err
 			}
-			n, err := r.RowsAffected()
-			if err != nil {
-				return err
-			}
-			pruned = pruned || n > 0
 		}
 		return nil
 	})
-	return pruned, err
 }
 
 func (d *dimension) use(m *model, version int64, state string) {
