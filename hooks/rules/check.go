@@ -180,7 +180,7 @@ func (c *checker) condition(path string, n *condition.Node) {
 	if n == nil {
 		return
 	}
-	for _, p := range condition.Check(n, (&compiler{aliases: c.aliases}).schema(), c.rule.Trigger.Type) {
+	for _, p := range condition.Check(n, schemaWith(condition.Standard(), c.aliases), c.rule.Trigger.Type) {
 		c.problems = append(c.problems, Problem{Path: c.base + path + p.At, Zh: p.ZH, En: p.EN, Warning: p.Severity == condition.Warning, Code: "condition_" + p.Code, Suggestion: p.Suggestion, Line: p.Line, Column: p.Column})
 	}
 }

@@ -64,7 +64,7 @@ type compiler struct {
 	ids   map[string]bool
 	// aliases are what for_each calls its elements, where we are inside.
 	aliases []string
-	// facts are those that the rule can ask for, with names; nil: the standard ones.
+	// facts are those that the rule can ask for, with names.
 	facts *condition.Schema
 }
 
@@ -124,20 +124,16 @@ func (c *compiler) program(n *condition.Node) (*condition.Program, error) {
 	if n == nil {
 		return nil, nil
 	}
-	return c.schema().Compile(n)
+	return schemaWith(c.facts, c.aliases).Compile(n)
 }
 
-// schema are the facts that conditions can ask for inside for_each steps that give their elements names.
-func (c *compiler) schema() *condition.Schema {
-	known := c.facts
-	if known == nil {
-		known = condition.Standard()
-	}
-	if len(c.aliases) == 0 {
+// schemaWith are the facts that conditions can ask for inside for_each steps that give their elements these names.
+func schemaWith(known *condition.Schema, aliases []string) *condition.Schema {
+	if len(aliases) == 0 {
 		return known
 	}
 	var facts []condition.Fact
-	for _, name := range c.aliases {
+	for _, name := range aliases {
 		facts = append(facts, condition.Fact{Path: name + ".*", Type: condition.TypeOpen, ZH: name, EN: name})
 	}
 	return known.With(facts...)

@@ -137,7 +137,7 @@ func (f *flow) sentence(s Step) (zh, en string) {
 	zh, en = StepWords(s.Do)
 	if make, ok := actions[s.Do]; ok && len(nestedRows(s)) == 0 {
 		a := make()
-		if (len(s.With) == 0 || decode(s.With, a) == nil) && a.compile(&compiler{ids: map[string]bool{}}) == nil {
+		if (len(s.With) == 0 || decode(s.With, a) == nil) && a.compile(&compiler{ids: map[string]bool{}, facts: condition.Standard()}) == nil {
 			zh, en = a.describe(f.zh), a.describe(f.en)
 		}
 	}
