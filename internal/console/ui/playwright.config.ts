@@ -10,9 +10,7 @@ export default defineConfig({
   workers: 2,
   fullyParallel: true,
   forbidOnly: true,
-  // What fails now and then is a bug. In the whole run a machine that hangs for a moment must not spoil the rest: the output names what needed
-  // a second try (browser_test.go).
-  retries: process.env.CI ? 1 : 0,
+  retries: 0, // what fails now and then is a bug
   reporter: [[process.env.CI ? "dot" : "list"]],
   use: {
     browserName: "chromium",

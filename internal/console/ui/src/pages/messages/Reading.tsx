@@ -19,9 +19,12 @@ export function Reading({ messageKey, back }: { messageKey: string; back: string
   return (
     <section className="reading panel" aria-label={t("reading")}>
       {narrow && (
-        <Link className="back" to={back}>
-          <ArrowLeftOutlined aria-hidden /> {t("title")}
-        </Link>
+        <>
+          <h1 className="unseen">{t("title")}</h1>
+          <Link className="back" to={back}>
+            <ArrowLeftOutlined aria-hidden /> {t("title")}
+          </Link>
+        </>
       )}
       <Async query={query} lines={9}>
         {(m) => (
